@@ -1,0 +1,43 @@
+# Everything here runs in .venv, which is made on first use and kept up to date (tools/setup_env.py).
+# make PYTHON=/path/to/python3.12 ... chooses the Python that it is made with.
+
+.DEFAULT_GOAL := help
+.PHONY: help book test test-fast lint lab release lock env clean
+
+PY := .venv/bin/python
+export PYTHON
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+book: env ## Build the book into _build/html
+	@$(PY) tools/build_book.py
+
+test: env ## Run every check and every test, as CI does
+	@if [ "$${CI:-}" = true ]; then sh tools/setup_chromium.sh; fi
+	@$(MAKE) --no-print-directory lint
+	@$(PY) -m pytest
+
+test-fast: env ## Run the tests that are not marked slow
+	@$(PY) -m pytest -m "not slow"
+
+lint: env ## Check style, formatting and types
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+
+lab: env ## Open JupyterLab on the students' notebooks
+	@$(PY) -m jupyter lab --notebook-dir=notebooks
+
+release: env ## Make notebooks/ from solutions/
+	@$(PY) -m autograder release
+
+lock: env ## Resolve the requirements anew and rewrite requirements.lock
+	@$(PY) tools/lock.py
+
+env: ## Make or refresh .venv, and nothing else
+	@tools/setup_env.sh
+
+clean: ## Remove what was built; .venv stays (rm -rf .venv starts that anew)
+	@rm -rf _build build .pytest_cache .ruff_cache .mypy_cache .hypothesis lib/*.egg-info
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
