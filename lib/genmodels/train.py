@@ -1,0 +1,225 @@
+"""Training: one readable loop for each model, and what it needs around it.
+
+A run is a function of its settings. Whatever is random in a step is drawn from (seed, step) or (seed, epoch) alone, so
+a run that was stopped and resumed from its checkpoint goes on bit for bit as if nothing had happened.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from genmodels._shapes import require_batch, require_choice, require_positive
+from genmodels.vae import VAE
+
+Loss = Callable[[VAE, Tensor, Tensor], Tensor]
+SCALES = ("smoke", "cpu", "gpu")
+Value = TypeVar("Value")
+
+
+def scaled(smoke: Value, cpu: Value, gpu: Value) -> Value:
+    """The one of three sizes that the environment variable ``GENMODELS_SCALE`` picks (default ``cpu``).
+
+    Raises
+    ------
+    ValueError
+        If the variable holds another word.
+    """
+    scale = os.environ.get("GENMODELS_SCALE", "cpu")
+    require_choice("GENMODELS_SCALE", scale, SCALES)
+    return {"smoke": smoke, "cpu": cpu, "gpu": gpu}[scale]
+
+
+def find_device() -> torch.device:
+    """The accelerator if there is one, else the CPU: a device is found, never asked for."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class VAESettings:
+    """What defines a run of ``fit_vae``: two runs with equal settings on one machine end with equal weights."""
+
+    epochs: int = 200
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    seed: int = 0
+    checkpoint_every: int = 500  # steps
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_positive("learning_rate", self.learning_rate)
+
+
+@dataclass
+class History:
+    """What a run leaves behind beside the weights: the mean loss of each step's batch, in nats, and steps in an epoch."""
+
+    steps_per_epoch: int
+    loss: list[float] = field(default_factory=list)
+
+
+def negative_elbo(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
+    """The loss of a VAE: minus the bound, (B,) in nats, from x (B, ...) and noise eps (B, D)."""
+    return -model(x, eps).elbo
+
+
+def fit_vae(
+    model: VAE,
+    x: Tensor,
+    settings: VAESettings | None = None,
+    loss: Loss = negative_elbo,
+    max_steps: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a VAE in place on x (N, ...), by Adam on the mean of ``loss`` over minibatches.
+
+    ``loss(model, x, eps)`` takes a batch (B, ...) and noise (B, D) to (B,), so that your own bound trains the real model.
+    ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is
+    interrupted, and goes on from there if the file exists. The model stays on the device where it is.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` doesn't suit the model, the loss is not of shape (B,), or the checkpoint belongs to other settings or data.
+    FloatingPointError
+        If the loss is no longer finite: names the step; the last checkpoint is from before it.
+    """
+    settings = settings or VAESettings()
+    require_batch("x", x)
+    device = next(model.parameters()).device
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
+    run = Checkpoint(checkpoint, model, optimizer, history, settings, data_shape=tuple(x.shape))
+    run.load()
+    last = settings.epochs * history.steps_per_epoch if max_steps is None else max_steps
+    model.train()
+    bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
+    try:
+        for step in bar:
+            rows = minibatch(len(x), step, settings.batch_size, settings.seed)
+            batch = x[rows].to(device)
+            eps = noise((len(rows), model.latent_dim), step, settings.seed).to(device)
+            losses = loss(model, batch, eps)
+            if losses.shape != (len(rows),):
+                raise ValueError(f"loss must return shape ({len(rows)},), got {tuple(losses.shape)}")
+            mean_loss = losses.mean()
+            if not torch.isfinite(mean_loss):
+                raise FloatingPointError(f"the loss is {mean_loss.item()} at step {step}; training stopped")
+            optimizer.zero_grad()
+            mean_loss.backward()
+            optimizer.step()
+            history.loss.append(mean_loss.item())
+            bar.set_postfix(nats=f"{history.loss[-1]:.2f}", refresh=False)
+            if (step + 1) % settings.checkpoint_every == 0:
+                run.save()
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    run.save()
+    model.eval()
+    return history
+
+
+def minibatch(n: int, step: int, batch_size: int, seed: int) -> Tensor:
+    """The rows (at most batch_size,) that step ``step`` sees: each epoch is a permutation of n drawn from (seed, epoch)."""
+    epoch, index = divmod(step, math.ceil(n / batch_size))
+    order = torch.randperm(n, generator=_generator(seed, 0, epoch))
+    return order[index * batch_size : (index + 1) * batch_size]
+
+
+def noise(shape: tuple[int, ...], step: int, seed: int) -> Tensor:
+    """Standard normal noise of the given shape, drawn from (seed, step), on the CPU."""
+    return torch.randn(shape, generator=_generator(seed, 1, step))
+
+
+def _generator(seed: int, stream: int, index: int) -> torch.Generator:
+    # An odd multiplier and two streams keep (seed, epoch) and (seed, step) from sharing a state.
+    return torch.Generator().manual_seed(((seed * 2 + stream) * 1_000_000_007 + index) % 2**63)
+
+
+@dataclass
+class Checkpoint:
+    """A run's state on disk: weights, optimiser, history and the settings that it belongs to. Without a path, nothing."""
+
+    path: str | Path | None
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    history: History
+    settings: VAESettings
+    data_shape: tuple[int, ...]
+
+    def save(self) -> None:
+        """Write the state; a crash while writing leaves the old file whole."""
+        if self.path is None:
+            return
+        path = Path(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(path.name + ".partial")
+        torch.save(
+            {
+                "run": self._identity(),
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "loss": self.history.loss,
+            },
+            draft,
+        )
+        os.replace(draft, path)
+
+    def load(self) -> None:
+        """Take the state over from the file, if there is one. Raises ValueError if it is not this run's."""
+        if self.path is None or not Path(self.path).exists():
+            return
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            found = state["run"]
+        except Exception as error:
+            raise ValueError(
+                f"checkpoint {str(self.path)!r} can't be read ({error}); delete it to start anew"
+            ) from error
+        wanted = self._identity()
+        differing = [name for name in wanted if found.get(name) != wanted[name]]
+        if differing:
+            name = differing[0]
+            raise ValueError(
+                f"checkpoint {str(self.path)!r} belongs to a run with {name}={found.get(name)!r}, not {wanted[name]!r}; "
+                f"use the same settings and data, or another path"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history.loss[:] = state["loss"]
+
+    def _identity(self) -> dict[str, object]:
+        # More epochs or other checkpoints don't change what a step does, so a finished run may be prolonged.
+        settings = dataclasses.asdict(self.settings)
+        del settings["epochs"], settings["checkpoint_every"]
+        shapes = [list(p.shape) for p in self.model.parameters()]
+        return {**settings, "data_shape": list(self.data_shape), "parameter_shapes": shapes}
+
+
+@torch.no_grad()
+def evaluate_elbo(model: VAE, x: Tensor, samples: int = 16, seed: int = 0) -> float:
+    """The mean bound over x (N, ...) in nats, from ``samples`` draws of z for each example."""
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}")
+    device = next(model.parameters()).device
+    x = x.to(device)
+    draws = [
+        model(x, noise((len(x), model.latent_dim), draw, seed).to(device)).elbo.mean().item()
+        for draw in range(samples)
+    ]
+    return sum(draws) / samples
