@@ -47,9 +47,7 @@ def _kl_normal(seed: int) -> tuple[Property, ...]:
 
     def survives_extremes(kl: Function) -> None:
         mu, logvar = torch.zeros(1, 2, dtype=torch.float64), torch.full((1, 2), -30.0, dtype=torch.float64)
-        require_close(
-            kl(mu, logvar, mu, torch.zeros_like(mu)), [29.0 + math.exp(-30.0)], "a nearly certain q"
-        )
+        require_close(kl(mu, logvar, mu, torch.zeros_like(mu)), [29.0 + math.exp(-30.0)], "a nearly certain q")
 
     def leaves_inputs_alone(kl: Function) -> None:
         inputs = [Draws(seed).normal(4, 3) for _ in range(4)]

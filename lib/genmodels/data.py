@@ -117,7 +117,7 @@ TORCHVISION_SETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10"
 
 
 def torchvision_dataset(name: str, split: str = "train", root: str | Path = "data") -> Any:
-    """A torchvision data set of (image, class) pairs, images (C, H, W) float32 in [0, 1]; downloaded once into ``root``.
+    """A torchvision data set of (image, class) pairs, images (C, H, W) float32 in [0, 1]; downloaded into ``root``.
 
     ``name`` is ``"mnist"``, ``"fashion_mnist"`` or ``"cifar10"``.
 

@@ -65,7 +65,7 @@ class VAESettings:
 
 @dataclass
 class History:
-    """What a run leaves behind beside the weights: the mean loss of each step's batch, in nats, and steps in an epoch."""
+    """What a run leaves beside the weights: the mean loss of each step's batch, in nats, and the steps in an epoch."""
 
     steps_per_epoch: int
     loss: list[float] = field(default_factory=list)
@@ -87,14 +87,14 @@ def fit_vae(
 ) -> History:
     """Train a VAE in place on x (N, ...), by Adam on the mean of ``loss`` over minibatches.
 
-    ``loss(model, x, eps)`` takes a batch (B, ...) and noise (B, D) to (B,), so that your own bound trains the real model.
-    ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is
+    ``loss(model, x, eps)`` takes a batch (B, ...) and noise (B, D) to (B,), so that your own bound can train the
+    model. ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is
     interrupted, and goes on from there if the file exists. The model stays on the device where it is.
 
     Raises
     ------
     ValueError
-        If ``x`` doesn't suit the model, the loss is not of shape (B,), or the checkpoint belongs to other settings or data.
+        If ``x`` doesn't suit the model, the loss is not of shape (B,), or the checkpoint is of other settings or data.
     FloatingPointError
         If the loss is no longer finite: names the step; the last checkpoint is from before it.
     """
@@ -135,7 +135,7 @@ def fit_vae(
 
 
 def minibatch(n: int, step: int, batch_size: int, seed: int) -> Tensor:
-    """The rows (at most batch_size,) that step ``step`` sees: each epoch is a permutation of n drawn from (seed, epoch)."""
+    """The rows (at most batch_size,) that a step sees: each epoch is a permutation of n drawn from (seed, epoch)."""
     epoch, index = divmod(step, math.ceil(n / batch_size))
     order = torch.randperm(n, generator=_generator(seed, 0, epoch))
     return order[index * batch_size : (index + 1) * batch_size]
@@ -153,7 +153,7 @@ def _generator(seed: int, stream: int, index: int) -> torch.Generator:
 
 @dataclass
 class Checkpoint:
-    """A run's state on disk: weights, optimiser, history and the settings that it belongs to. Without a path, nothing."""
+    """A run's state on disk: weights, optimiser, history, and the settings it belongs to. Without a path, nothing."""
 
     path: str | Path | None
     model: nn.Module
@@ -196,8 +196,8 @@ class Checkpoint:
         if differing:
             name = differing[0]
             raise ValueError(
-                f"checkpoint {str(self.path)!r} belongs to a run with {name}={found.get(name)!r}, not {wanted[name]!r}; "
-                f"use the same settings and data, or another path"
+                f"checkpoint {str(self.path)!r} belongs to a run with {name}={found.get(name)!r}, "
+                f"not {wanted[name]!r}; use the same settings and data, or another path"
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -219,7 +219,6 @@ def evaluate_elbo(model: VAE, x: Tensor, samples: int = 16, seed: int = 0) -> fl
     device = next(model.parameters()).device
     x = x.to(device)
     draws = [
-        model(x, noise((len(x), model.latent_dim), draw, seed).to(device)).elbo.mean().item()
-        for draw in range(samples)
+        model(x, noise((len(x), model.latent_dim), draw, seed).to(device)).elbo.mean().item() for draw in range(samples)
     ]
     return sum(draws) / samples

@@ -40,20 +40,18 @@ def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
     return mu + torch.exp(0.5 * logvar) * eps
 
 
-def log_likelihood(
-    x: Tensor, logits: Tensor, likelihood: str = "bernoulli", noise_var: float | None = None
-) -> Tensor:
+def log_likelihood(x: Tensor, logits: Tensor, likelihood: str = "bernoulli", noise_var: float | None = None) -> Tensor:
     """log p(x given z) from the decoder's output: (B, ...), (B, ...) → (B,) in nats.
 
     ``"bernoulli"`` (equation ``bernoulli-log-likelihood``): ``logits`` are log-odds. Entries of ``x`` between 0 and 1
-    are taken as the probability that a pixel of a binary image is 1, and the result is the expectation over such images.
+    are taken as the probability that a pixel of a binary image is 1; the result is the expectation over such images.
     ``"gaussian"``: ``logits`` are the mean of a Gaussian with variance ``noise_var`` (default 1) in each dimension.
 
     Raises
     ------
     ValueError
-        If the shapes differ, ``likelihood`` is unknown, a Bernoulli ``x`` leaves [0, 1], ``noise_var`` is not positive, or
-        it is given to the Bernoulli likelihood, which has none.
+        If the shapes differ, ``likelihood`` is unknown, a Bernoulli ``x`` leaves [0, 1], or ``noise_var`` is not positive
+        or is given to the Bernoulli likelihood, which has none.
     """
     require_choice("likelihood", likelihood, LIKELIHOODS)
     require_batch("x", x)
@@ -64,10 +62,8 @@ def log_likelihood(
         return log_normal(x, logits, torch.full_like(logits, math.log(variance)))
     if noise_var is not None:
         raise ValueError(f"noise_var must be None for the Bernoulli likelihood, got {noise_var!r}")
-    if x.numel() and not (0 <= x.min() and x.max() <= 1):
-        raise ValueError(
-            f"x must lie in [0, 1] for the Bernoulli likelihood, got [{x.min():.4g}, {x.max():.4g}]"
-        )
+    if x.numel() and not (x.min() >= 0 and x.max() <= 1):
+        raise ValueError(f"x must lie in [0, 1] for the Bernoulli likelihood, got [{x.min():.4g}, {x.max():.4g}]")
     # x log p + (1 - x) log(1 - p) with p = sigmoid(logits), without ever taking the log of a sigmoid.
     return sum_over_data(x * logits - functional.softplus(logits))
 
@@ -119,6 +115,8 @@ class VAE(nn.Module):
         Width of the hidden layer of encoder and decoder.
     likelihood, noise_var
         As in ``log_likelihood``.
+    seed
+        The initial weights are drawn from it; the global random stream is left as it was.
     """
 
     def __init__(
@@ -128,6 +126,7 @@ class VAE(nn.Module):
         hidden_dim: int = 256,
         likelihood: str = "bernoulli",
         noise_var: float | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         require_choice("likelihood", likelihood, LIKELIHOODS)
@@ -143,26 +142,26 @@ class VAE(nn.Module):
         self.likelihood = likelihood
         self.noise_var = noise_var
         data_dim = math.prod(self.data_shape)
-        self.encoder = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(data_dim, hidden_dim),
-            nn.SiLU(),
-            nn.Linear(hidden_dim, 2 * latent_dim),
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, hidden_dim),
-            nn.SiLU(),
-            nn.Linear(hidden_dim, data_dim),
-            nn.Unflatten(1, self.data_shape),
-        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = nn.Sequential(
+                nn.Flatten(),
+                nn.Linear(data_dim, hidden_dim),
+                nn.SiLU(),
+                nn.Linear(hidden_dim, 2 * latent_dim),
+            )
+            self.decoder = nn.Sequential(
+                nn.Linear(latent_dim, hidden_dim),
+                nn.SiLU(),
+                nn.Linear(hidden_dim, data_dim),
+                nn.Unflatten(1, self.data_shape),
+            )
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z given x): (B, *data_shape) → (B, D), (B, D)."""
         require_batch("x", x)
         if x.shape[1:] != self.data_shape:
-            raise ValueError(
-                f"x must have shape (B, {', '.join(map(str, self.data_shape))}), got {tuple(x.shape)}"
-            )
+            raise ValueError(f"x must have shape (B, {', '.join(map(str, self.data_shape))}), got {tuple(x.shape)}")
         mu, logvar = self.encoder(x).chunk(2, dim=1)
         return mu, logvar
 
@@ -172,6 +171,9 @@ class VAE(nn.Module):
         if z.shape[1:] != (self.latent_dim,):
             raise ValueError(f"z must have shape (B, {self.latent_dim}), got {tuple(z.shape)}")
         return self.decoder(z)
+
+    def __call__(self, x: Tensor, eps: Tensor) -> ElboTerms:  # nn.Module's own loses the types
+        return super().__call__(x, eps)
 
     def forward(self, x: Tensor, eps: Tensor) -> ElboTerms:
         """The bound of each example with the noise eps (B, D): encode, reparameterize, decode, compare."""
@@ -183,7 +185,7 @@ class VAE(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None, mean: bool = False) -> Tensor:
         """Draw n examples of the model: z from the prior, then x from p(x given z). Shape (n, *data_shape).
 
-        With ``mean`` the second draw is left out and E[x given z] comes back, which is what most papers show as a sample.
+        With ``mean`` the second draw is left out and E[x given z] comes back, which most papers show as a sample.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
@@ -222,9 +224,7 @@ def iwae_bound(model: VAE, x: Tensor, k: int, generator: torch.Generator | None 
         eps = torch.randn(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device)
         z = reparameterize(mu, logvar, eps)  # (B, D)
         log_p_x_given_z = log_likelihood(x, model.decode(z), model.likelihood, model.noise_var)
-        log_weights.append(
-            log_p_x_given_z + log_normal(z, prior_mu, prior_logvar) - log_normal(z, mu, logvar)
-        )
+        log_weights.append(log_p_x_given_z + log_normal(z, prior_mu, prior_logvar) - log_normal(z, mu, logvar))
     return torch.logsumexp(torch.stack(log_weights), dim=0) - math.log(k)
 
 
@@ -246,9 +246,7 @@ class LinearGaussianVAE:
 
     def __init__(self, W: Tensor, b: Tensor | None = None, noise_var: float = 1.0) -> None:
         if W.ndim != 2 or not torch.is_floating_point(W):
-            raise ValueError(
-                f"W must be a floating-point matrix of shape (P, D), got {W.dtype} {tuple(W.shape)}"
-            )
+            raise ValueError(f"W must be a floating-point matrix of shape (P, D), got {W.dtype} {tuple(W.shape)}")
         require_positive("noise_var", noise_var)
         self.W = W
         self.b = torch.zeros(len(W), dtype=W.dtype) if b is None else b
@@ -266,7 +264,7 @@ class LinearGaussianVAE:
         return -0.5 * (whitened.square().sum(dim=0) + log_det + len(self.W) * math.log(2 * math.pi))
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (B, D) and covariance (D, D) of the true posterior p(z given x); the covariance is the same for each x."""
+        """Mean (B, D) and covariance (D, D) of the true posterior p(z given x); one covariance serves every x."""
         self._require_data(x)
         precision = self._posterior_precision()
         covariance = torch.linalg.inv(precision)

@@ -34,9 +34,7 @@ class Exercise:
     properties: tuple[Property, ...]
 
 
-def run_properties(
-    exercise: Exercise, properties: Iterable[Property], answer: object, details: bool = True
-) -> None:
+def run_properties(exercise: Exercise, properties: Iterable[Property], answer: object, details: bool = True) -> None:
     """Test the properties in order; at the first that fails, raise CheckFailed with a message.
 
     Without ``details`` the message gives the property's title alone: nothing of its input or of what was expected.
@@ -46,8 +44,7 @@ def run_properties(
             f"{exercise.name}: expected the function {exercise.name}, got {_describe(answer)}.\n"
             f"Hand over the function itself, without calling it: check({exercise.name!r}, {exercise.name})."
         )
-    passed = 0
-    for prop in properties:
+    for passed, prop in enumerate(properties):
         try:
             prop.test(answer)
         except NotImplementedError as error:
@@ -57,7 +54,6 @@ def run_properties(
             ) from error
         except Exception as error:
             raise CheckFailed(_tell(exercise, prop, passed, error, details)) from (error if details else None)
-        passed += 1
 
 
 def _tell(exercise: Exercise, prop: Property, passed: int, error: Exception, details: bool) -> str:
@@ -90,7 +86,7 @@ def require_tensor(got: object, shape: tuple[int, ...], what: str = "the result"
 
 
 def require_close(
-    got: object, want: Tensor | list[float], given: str, tolerance: float = 1e-5, what: str = "the result"
+    got: object, want: Tensor | list[Any], given: str, tolerance: float = 1e-5, what: str = "the result"
 ) -> None:
     """Raise AssertionError unless ``got`` is a tensor within ``tolerance`` of ``want``, absolute or relative."""
     wanted = torch.as_tensor(want, dtype=torch.float64)

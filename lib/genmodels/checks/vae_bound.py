@@ -19,7 +19,7 @@ def row(*numbers: float) -> Tensor:
     return torch.tensor([numbers], dtype=torch.float64)
 
 
-# --- kl_normal -------------------------------------------------------------------------------------------------------
+# --- kl_normal ------------------------------------------------------------------------------------------------------
 
 
 def _kl_has_one_number_per_example(kl: Function) -> None:
@@ -33,9 +33,7 @@ def _kl_of_equals_is_zero(kl: Function) -> None:
 
 def _kl_of_a_shift(kl: Function) -> None:
     zero = row(0.0)
-    require_close(
-        kl(row(2.0), zero, zero, zero), [2.0], "mu_q = 2, mu_p = 0 and both variances 1 (logvar = 0)"
-    )
+    require_close(kl(row(2.0), zero, zero, zero), [2.0], "mu_q = 2, mu_p = 0 and both variances 1 (logvar = 0)")
 
 
 def _kl_of_a_wider_q(kl: Function) -> None:
@@ -56,9 +54,7 @@ def _kl_is_not_symmetric(kl: Function) -> None:
 
 def _kl_measures_the_shift_in_p(kl: Function) -> None:
     # A shift of 2 with p's standard deviation 2 and q's the same: (2 / 2)^2 / 2.
-    require_close(
-        kl(row(3.0), row(2 * LOG_2), row(1.0), row(2 * LOG_2)), [0.5], "q = N(3, 4), p = N(1, 4)"
-    )
+    require_close(kl(row(3.0), row(2 * LOG_2), row(1.0), row(2 * LOG_2)), [0.5], "q = N(3, 4), p = N(1, 4)")
 
 
 def _kl_sums_over_dimensions(kl: Function) -> None:
@@ -89,9 +85,7 @@ KL_NORMAL = Exercise(
         ),
         Property("the divergence from a distribution to itself is zero", _kl_of_equals_is_zero),
         Property("moving the mean of q by 2 standard deviations costs 2 nats", _kl_of_a_shift),
-        Property(
-            "logvar is the logarithm of the variance, and a wider q costs what it should", _kl_of_a_wider_q
-        ),
+        Property("logvar is the logarithm of the variance, and a wider q costs what it should", _kl_of_a_wider_q),
         Property("q comes first: D_KL(q ‖ p) is not D_KL(p ‖ q)", _kl_is_not_symmetric),
         Property("the shift of the mean is measured in p's variance", _kl_measures_the_shift_in_p),
         Property("dimensions are summed, not averaged, and examples are kept apart", _kl_sums_over_dimensions),
@@ -100,7 +94,7 @@ KL_NORMAL = Exercise(
 )
 
 
-# --- reparameterize --------------------------------------------------------------------------------------------------
+# --- reparameterize -------------------------------------------------------------------------------------------------
 
 
 def _z_has_the_shape_of_mu(sample: Function) -> None:
@@ -152,14 +146,13 @@ REPARAMETERIZE = Exercise(
 )
 
 
-# --- elbo_terms ------------------------------------------------------------------------------------------------------
+# --- elbo_terms -----------------------------------------------------------------------------------------------------
 
 
 def _three(answer: Function, x: Tensor, logits: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Any, Any, Any]:
     result = answer(x, logits, mu, logvar)
-    assert isinstance(result, tuple) and len(result) == 3, (
-        f"elbo_terms must return the three tensors recon, kl, elbo as a tuple, got {type(result).__name__}"
-    )
+    if not isinstance(result, tuple) or len(result) != 3:
+        raise AssertionError(f"expected the three tensors recon, kl, elbo as a tuple, got {type(result).__name__}")
     return result[0], result[1], result[2]
 
 
@@ -172,9 +165,7 @@ def _terms_have_one_number_per_example(answer: Function) -> None:
 
 def _recon_of_a_coin(answer: Function) -> None:
     recon, _, _ = _three(answer, row(1.0), row(0.0), row(0.0), row(0.0))
-    require_close(
-        recon, [-LOG_2], "one white pixel (x = 1) and the logit 0, a probability of 1/2", what="recon"
-    )
+    require_close(recon, [-LOG_2], "one white pixel (x = 1) and the logit 0, a probability of 1/2", what="recon")
 
 
 def _recon_is_of_the_right_pixel_value(answer: Function) -> None:
@@ -241,7 +232,7 @@ ELBO_TERMS = Exercise(
 )
 
 
-# --- gap -------------------------------------------------------------------------------------------------------------
+# --- gap ------------------------------------------------------------------------------------------------------------
 
 GAP_SYMBOLS = sympy.symbols("x m", real=True) + sympy.symbols("w s2 v", positive=True)
 
@@ -316,11 +307,11 @@ GAP = Exercise(
 )
 
 
-# --- slide_shortfall -------------------------------------------------------------------------------------------------
+# --- slide_shortfall ------------------------------------------------------------------------------------------------
 
 
 def shortfall_by_quadrature(x: float, w: float, s2: float, a: float, v: float) -> float:
-    """The slide's three terms less log p(x), each by adding up on a grid of z; q(z) is itself a numerical integral over x."""
+    """The slide's three terms less log p(x), summed on a grid of z; q(z) is itself a numerical integral over x."""
     spread = math.sqrt(w**2 + s2)
     z = torch.linspace(a * x - 9 * v**0.5, a * x + 9 * v**0.5, 2_001, dtype=torch.float64)
     xs = torch.linspace(-9 * spread, 9 * spread, 2_001, dtype=torch.float64)
@@ -330,17 +321,16 @@ def shortfall_by_quadrature(x: float, w: float, s2: float, a: float, v: float) -
 
     q_z_given_x = density(z, a * x, v)  # (Z,)
     q_z = torch.trapezoid(density(z[:, None], a * xs, v) * density(xs, 0.0, spread**2), xs)  # (Z,)
-    # log p(x given z) - log q(z given x) + log p(z) + log q(z) - log p(z given x) - log p(x), as Bayes' rule cancels it:
+    # log p(x given z) - log q(z given x) + log p(z) + log q(z) - log p(z given x) - log p(x), less what Bayes' rule
+    # cancels:
     return float(torch.trapezoid(q_z_given_x * (torch.log(q_z) - torch.log(q_z_given_x)), z))
 
 
 def require_shortfall(answer: Function, points: list[tuple[float, float, float, float, float]]) -> None:
-    """Raise AssertionError unless the answer agrees with the integrals at each point (x, w, s2, a, v), one call each."""
+    """Raise AssertionError unless the answer agrees with the integrals at each point (x, w, s2, a, v)."""
     for x, w, s2, a, v in points:
         got = answer(torch.tensor([x], dtype=torch.float64), w, s2, a, v)
-        require_close(
-            got, [shortfall_by_quadrature(x, w, s2, a, v)], f"x={x}, w={w}, s2={s2}, a={a}, v={v}", 1e-5
-        )
+        require_close(got, [shortfall_by_quadrature(x, w, s2, a, v)], f"x={x}, w={w}, s2={s2}, a={a}, v={v}", 1e-5)
 
 
 def _shortfall_has_one_number_per_example(answer: Function) -> None:
