@@ -25,9 +25,7 @@ def require_batch(name: str, value: Tensor) -> None:
 def require_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
     """Raise a ValueError unless the two tensors have one shape: broadcasting here has hidden many a bug."""
     if value.shape != other.shape:
-        raise ValueError(
-            f"{name} must have the shape of {other_name}, {tuple(other.shape)}, got {tuple(value.shape)}"
-        )
+        raise ValueError(f"{name} must have the shape of {other_name}, {tuple(other.shape)}, got {tuple(value.shape)}")
 
 
 def require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -30,9 +30,7 @@ def log_normal(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     return -0.5 * sum_over_data(math.log(2 * math.pi) + logvar + squared)
 
 
-def kl_normal(
-    mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor | None = None, logvar_p: Tensor | None = None
-) -> Tensor:
+def kl_normal(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor | None = None, logvar_p: Tensor | None = None) -> Tensor:
     """KL divergence between diagonal Gaussians, D_KL(N(mu_q, exp(logvar_q)) ‖ N(mu_p, exp(logvar_p))).
 
     Equation ``kl-gaussians``; with ``mu_p`` and ``logvar_p`` left out, p is the standard normal and this is

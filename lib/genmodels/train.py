@@ -7,7 +7,10 @@ a run that was stopped and resumed from its checkpoint goes on bit for bit as if
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -88,8 +91,8 @@ def fit_vae(
     """Train a VAE in place on x (N, ...), by Adam on the mean of ``loss`` over minibatches.
 
     ``loss(model, x, eps)`` takes a batch (B, ...) and noise (B, D) to (B,), so that your own bound can train the
-    model. ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is
-    interrupted, and goes on from there if the file exists. The model stays on the device where it is.
+    model. ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when
+    it is interrupted, and goes on from there if the file exists. The model stays on the device where it is.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def fit_vae(
     last = settings.epochs * history.steps_per_epoch if max_steps is None else max_steps
     model.train()
     bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
-    try:
+    with deferred_interrupt() as interrupted:
         for step in bar:
             rows = minibatch(len(x), step, settings.batch_size, settings.seed)
             batch = x[rows].to(device)
@@ -124,14 +127,27 @@ def fit_vae(
             optimizer.step()
             history.loss.append(mean_loss.item())
             bar.set_postfix(nats=f"{history.loss[-1]:.2f}", refresh=False)
-            if (step + 1) % settings.checkpoint_every == 0:
+            if interrupted.is_set() or (step + 1) % settings.checkpoint_every == 0:
                 run.save()
-    except KeyboardInterrupt:
-        run.save()
-        raise
+            if interrupted.is_set():
+                raise KeyboardInterrupt(f"training interrupted after step {step}")
     run.save()
     model.eval()
     return history
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[threading.Event]:
+    """Turn Ctrl-C into an event to look at between steps: a step is then done whole or not at all."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted  # only the main thread may handle signals, and only it is interrupted
+        return
+    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def minibatch(n: int, step: int, batch_size: int, seed: int) -> Tensor:

@@ -50,8 +50,8 @@ def log_likelihood(x: Tensor, logits: Tensor, likelihood: str = "bernoulli", noi
     Raises
     ------
     ValueError
-        If the shapes differ, ``likelihood`` is unknown, a Bernoulli ``x`` leaves [0, 1], or ``noise_var`` is not positive
-        or is given to the Bernoulli likelihood, which has none.
+        If the shapes differ, ``likelihood`` is unknown, a Bernoulli ``x`` leaves [0, 1], or ``noise_var`` is not
+        positive or is given to the Bernoulli likelihood, which has none.
     """
     require_choice("likelihood", likelihood, LIKELIHOODS)
     require_batch("x", x)

@@ -120,7 +120,7 @@ def test_a_set_that_cannot_be_downloaded_says_where_it_was_looked_for(tmp_path, 
         raise OSError("network is unreachable")
 
     monkeypatch.setattr(mnist, "download_and_extract_archive", no_network)
-    with pytest.raises(ConnectionError, match="MNIST is not in .* could not be downloaded"):
+    with pytest.raises(ConnectionError, match=r"MNIST is not in .* could not be downloaded"):
         data.torchvision_dataset("mnist", root=tmp_path)
 
 
