@@ -1,0 +1,36 @@
+"""Answers that students really give: wrong ones that must lose their points, right ones that must earn them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to an exercise, in a line what it is, and whether it is right."""
+
+    exercise: str
+    what: str
+    function: Callable[..., Any]
+    right: bool
+
+
+ANSWERS: list[Answer] = []
+
+
+def right(exercise: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a right answer, written differently from the solution."""
+    return _register(exercise, what, right=True)
+
+
+def wrong(exercise: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a wrong answer: ``what`` names the mistake."""
+    return _register(exercise, what, right=False)
+
+
+def _register(exercise: str, what: str, right: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        ANSWERS.append(Answer(exercise, what, function, right))
+        return function
+
+    return register
