@@ -46,6 +46,12 @@ def _process(app, what, name, obj, options, lines):
         logger.warning("the docstring of %s names the equation %r, which no page has", name, label, type="ledger")
 
 
+def _skip(app, what, name, obj, skip, options):
+    """Leave out what Python itself writes about the fields of a named tuple."""
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _process)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

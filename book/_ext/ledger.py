@@ -66,7 +66,9 @@ def labels(root: Path) -> dict[str, tuple[str, int]]:
         file = page.relative_to(root).as_posix()
         for label, line in _labels_in(parser, page.read_text(encoding="utf-8"), 1):
             if label in found:
-                raise LedgerError(f"{file}:{line}: label {label!r} already stands at {found[label][0]}:{found[label][1]}")
+                raise LedgerError(
+                    f"{file}:{line}: label {label!r} already stands at {found[label][0]}:{found[label][1]}"
+                )
             found[label] = (file, line)
     return found
 
@@ -250,7 +252,11 @@ def _warn(app, env):
         logger.warning("ledger: %s", message, location=f"{Path(app.srcdir) / file}:{line}", type="ledger")
     seen = set(env.get_domain("math").equations)
     for label in sorted(seen ^ set(known)):
-        where = "Sphinx sees it, the scanner of pages does not" if label in seen else "the scanner of pages sees it, Sphinx does not"
+        where = (
+            "Sphinx sees it, the scanner of pages does not"
+            if label in seen
+            else "the scanner of pages sees it, Sphinx does not"
+        )
         logger.warning("ledger: the equation %r is read differently: %s", label, where, type="ledger")
 
 
@@ -282,7 +288,7 @@ def _entries(app, docname: str, known: dict, claimed: dict) -> list:
     checked = sum(bool(claimed.get(label)) for label in known)
     total = nodes.paragraph(text=f"{len(known)} labelled equations, {checked} checked by {len(tests)} tests.")
     out: list = [total]
-    for label, (file, _) in known.items():
+    for label in known:
         if label not in math.equations:
             continue
         home = math.equations[label][0]
@@ -354,4 +360,4 @@ def setup(app):
 
 
 def _plain():
-    return {writer: (_pass, _pass) for writer in ("latex", "text", "man", "texinfo")}
+    return dict.fromkeys(("latex", "text", "man", "texinfo"), (_pass, _pass))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import html
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -35,7 +36,7 @@ class Live(SphinxDirective):
 
     has_content = True
     required_arguments = 1
-    option_spec = {
+    option_spec: ClassVar = {
         "name": directives.unchanged_required,
         "still": directives.unchanged_required,
         "alt": directives.unchanged_required,

@@ -2,33 +2,26 @@
 (function () {
   "use strict";
 
-  // On narrow screens sphinx-book-theme 1.3 and 1.4 (its issue 988) show menu buttons in the article's header, while
-  // pydata-sphinx-theme listens only to the first buttons of the page, which lie in a header that is not shown: both
-  // menus are dead. Pass the clicks on.
-  function forward(selector, label) {
-    const [first, ...others] = document.querySelectorAll(selector);
-    if (!first) return;
-    for (const other of others) {
-      other.setAttribute("aria-label", label);
-      other.addEventListener("click", (event) => {
-        event.preventDefault();
-        event.stopPropagation();
-        first.click();
+  // A link to a place on the same page closes the menu that it stands in (on narrow screens menus are dialogs).
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const dialog of document.querySelectorAll("dialog[id$='-sidebar-modal']")) {
+      dialog.addEventListener("click", (event) => {
+        const link = event.target.closest("a[href*='#']");
+        if (link && link.pathname === location.pathname) dialog.close();
       });
     }
-  }
+  });
 
-  // A link to a place on the same page must close the menu that it stands in.
-  function closeOnJump(dialog) {
-    dialog.addEventListener("click", (event) => {
-      const link = event.target.closest("a[href*='#']");
-      if (link && link.pathname === location.pathname) dialog.close();
-    });
+  // A formula, a table or code that is wider than the screen scrolls in its own box: let a keyboard reach it there.
+  function reachable() {
+    for (const box of document.querySelectorAll("div.math, .bd-article .highlight pre, .bd-article table")) {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
   }
-
-  document.addEventListener("DOMContentLoaded", () => {
-    forward(".primary-toggle", "Chapters");
-    forward(".secondary-toggle", "On this page");
-    document.querySelectorAll("dialog[id$='-sidebar-modal']").forEach(closeOnJump);
+  window.addEventListener("load", () => {
+    const typeset = window.MathJax?.startup?.promise ?? Promise.resolve();
+    typeset.then(reachable);
+    window.addEventListener("resize", reachable);
   });
 })();

@@ -1,0 +1,98 @@
+"""Build the book: what `make book` runs.
+
+    python tools/build_book.py             builds _build/html, and says where to look
+    python tools/build_book.py --fresh     forgets every earlier build and cell output first
+
+Every warning is an error, and the exit status is not 0. On top of `jupyter-book build . -W -n --keep-going` this
+- forgets the cached outputs of code cells when `lib/` has changed: jupyter-cache looks only at the cells themselves;
+- keeps code cells to one thread unless OMP_NUM_THREADS says otherwise: the models of the book are so small that
+  more threads make them slower;
+- mends what Sphinx extensions get wrong in the pages (see `mend`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def library_hash(root: Path) -> str:
+    """A hash of all that a code cell can import from `lib/`: names and contents of its files."""
+    digest = hashlib.sha256()
+    for path in sorted((root / "lib").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and not path.parent.name.endswith(".egg-info"):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def drop_stale_cache(build: Path, now: str) -> bool:
+    """Remove the outputs of code cells if they were made with another `lib/`; True if so.
+
+    The pages' doctrees hold the outputs as well, so they go too. The hash is noted before the build: whatever
+    is cached from now on was made with this library.
+    """
+    stamp = build / "lib.sha256"
+    cache, doctrees = build / ".jupyter_cache", build / ".doctrees"
+    then = stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else ""
+    stale = then != now and (cache.exists() or doctrees.exists())
+    if stale:
+        for folder in (cache, doctrees):
+            shutil.rmtree(folder, ignore_errors=True)
+    build.mkdir(exist_ok=True)
+    stamp.write_text(now + "\n", encoding="utf-8")
+    return stale
+
+
+def mend(page: str) -> str:
+    """Make the HTML of one page sound: sphinxcontrib-bibtex writes a list whose entries are not list items."""
+    return re.sub(r'(<div class="citation"[^>]*?) role="doc-biblioentry"', r'\1 role="listitem"', page)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fresh", action="store_true", help="forget every earlier build and cell output first")
+    options = parser.parse_args(arguments)
+
+    build = ROOT / "_build"
+    if options.fresh:
+        shutil.rmtree(build, ignore_errors=True)
+    if drop_stale_cache(build, library_hash(ROOT)):
+        print("lib/ has changed since the last build: running every code cell anew")
+
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    if not jupyter_book.is_file():
+        print(f"No jupyter-book beside {sys.executable}: run `make setup` first.", file=sys.stderr)
+        return 2
+    environment = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **os.environ}
+    command = [str(jupyter_book), "build", ".", "-W", "-n", "--keep-going"]
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    if status:
+        print(
+            "\nThe book was not built cleanly. Each line above that says WARNING or ERROR names a file and what is"
+            "\nwrong with it; a code cell that failed has its traceback under _build/html/reports/.",
+            file=sys.stderr,
+        )
+        return 1
+
+    html = build / "html"
+    for path in html.rglob("*.html"):
+        before = path.read_text(encoding="utf-8")
+        after = mend(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+    print(f"\nThe book is built. Open it, no network needed:\n  {(html / 'index.html').as_uri()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
