@@ -351,7 +351,7 @@ def _shortfall_is_the_integral(answer: Function) -> None:
 
 SLIDE_SHORTFALL = Exercise(
     "slide_shortfall",
-    "equation vae-elbo-identity in the chapter 'The evidence lower bound', and the errata, entry 6",
+    "equations vae-elbo-identity and kl-gaussians in the chapter 'The evidence lower bound'",
     (
         Property("the result has shape (B,)", _shortfall_has_one_number_per_example),
         Property(
