@@ -2,7 +2,7 @@
 # Finds a Python that is new enough and hands over to setup_env.py with it. This part is shell, so that it can
 # speak where there is no Python at all, or only one too old to parse the rest.
 set -u
-here=$(dirname "$0")
+here=${0%/*}
 
 # A name is not enough: version managers leave stand-ins on the PATH for versions that are not there.
 runs() { "$1" -c '' >/dev/null 2>&1; }
