@@ -1,51 +1,50 @@
-"""Rewrite requirements.lock: resolve requirements-dev.txt in a fresh environment, and write down what came.
+"""Rewrite requirements.lock: resolve the requirements anew, and write down which releases that gives.
 
-The environment is made in a temporary folder and removed. It takes the disk and the minutes of a first make.
+Nothing is installed. The releases are those that the oldest supported Python can use, its first patch release:
+Debian 12 has 3.11.2, and a lock made with 3.11.7 once held a package that wants 3.11.5.
 """
 
-import platform
+import json
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OLDEST = "3.11.0"
 # Not ours to pin: what a virtual environment brings along, and the package in this checkout.
-LEFT_OUT = ["pip", "setuptools", "wheel", "genmodels"]
+LEFT_OUT = {"pip", "setuptools", "genmodels"}
 
-HEADER = """\
-# The exact versions that this repository is tested with. `make` passes this file to pip as constraints (-c),
+HEADER = f"""\
+# The exact releases that this repository is tested with. `make` passes this file to pip as constraints (-c),
 # so it installs nothing by itself: the requirements files say what is wanted, this one says which release.
 # A line for a package that a platform does not need has no effect there.
-# Made by `make lock` with Python {python} on {system} {machine}.
+# Made by `make lock`, for Python {OLDEST} and newer, on {sys.platform}.
 # Do not edit: change requirements.txt or requirements-dev.txt, then run `make lock`.
 """
 
 
-def resolve() -> str:
-    """Install in a fresh environment; return the lines of pip freeze."""
-    with tempfile.TemporaryDirectory(prefix="lock-") as folder:
-        venv = Path(folder) / "venv"
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        print("Resolving and installing anew. This takes some minutes.", flush=True)
-        subprocess.run([*pip, "install", "--quiet", "-r", "requirements-dev.txt"], cwd=ROOT, check=True)
-        subprocess.run([*pip, "check"], check=True)
-        exclude = [argument for name in LEFT_OUT for argument in ("--exclude", name)]
-        command = [*pip, "freeze", *exclude]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
-def header() -> str:
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return HEADER.format(python=python, system=platform.system(), machine=platform.machine())
+def resolve() -> dict[str, str]:
+    """The release of each package, by its normalized name."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--dry-run"]
+        # pip resolves for another Python only from wheels, and only into a folder of its own.
+        oldest = ["--python-version", OLDEST, "--only-binary", ":all:", "--target", folder, "--ignore-installed"]
+        what = ["--report", str(report), "-r", "requirements-dev.txt"]
+        subprocess.run([*pip, *oldest, *what], cwd=ROOT, check=True)
+        found = [entry["metadata"] for entry in json.loads(report.read_text())["install"]]
+    releases = {re.sub(r"[-_.]+", "-", each["name"]).lower(): each["version"] for each in found}
+    return {name: releases[name] for name in sorted(releases.keys() - LEFT_OUT)}
 
 
 if __name__ == "__main__":
+    print("Resolving anew. This takes a minute or two.", flush=True)
     try:
-        frozen = resolve()
-    except subprocess.CalledProcessError as error:
-        command = " ".join(map(str, error.cmd[1:4]))
-        sys.exit(f"requirements.lock is as it was: `python {command} ...` failed, for the reason above.")
-    (ROOT / "requirements.lock").write_text(header() + frozen)
-    print(f"requirements.lock: {len(frozen.splitlines())} packages. Run `make test` before committing it.")
+        releases = resolve()
+    except subprocess.CalledProcessError:
+        sys.exit("requirements.lock is as it was: pip found no set of releases, for the reason above.")
+    lines = [f"{name}=={version}\n" for name, version in releases.items()]
+    (ROOT / "requirements.lock").write_text(HEADER + "".join(lines))
+    print(f"requirements.lock: {len(lines)} packages. Run `make test` before committing it.")

@@ -171,9 +171,9 @@ def run_logged(command: list[str], cwd: Path, env: dict[str, str], log: Path) ->
     ):
         for line in process.stdout or ():
             out.write(line)
-            if re.match(r"\s*(Downloading|Using cached) \S+ \((\d{3,}|[\d.]+ GB)", line):
+            if re.match(r"\s*(Downloading|Using cached) \S+ \((\d{3,}\S* MB|\S+ GB)", line):
                 print(" ", line.strip(), flush=True)
-            elif line.startswith("Installing collected packages"):
+            elif line.startswith("Installing collected packages:") and "," in line:
                 print(f"  Unpacking {line.count(',') + 1} packages", flush=True)
     return process.returncode
 
@@ -238,15 +238,16 @@ def set_up(root: Path, *, chosen: bool = False, free_bytes: Callable[[Path], int
     check_venv_module()
     options = []
     if fits:
-        print("Bringing .venv up to date: what belongs in it has changed, or an install was interrupted.")
+        why = "what belongs in it has changed, or an install was interrupted"
+        print(f"Bringing .venv up to date: {why}.", flush=True)
     else:
         check_disk(root, None, free_bytes)
         print("Making .venv with", sys.executable, flush=True)
         make_venv(venv)
+        print("Installing into it: some 3 GB to download, so it takes minutes.", flush=True)
         if not check_disk(root, cache_folder(venv), free_bytes):
             options = ["--no-cache-dir"]
     stamp.unlink(missing_ok=True)
-    print("Installing into .venv. The first time that is some 3 GB to download and takes minutes.", flush=True)
     install(root, venv, log, options)
     stamp.write_text(wanted + "\n")
     return True

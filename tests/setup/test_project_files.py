@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,19 @@ def test_the_lock_holds_a_version_that_fits_each_requirement(name):
         (pin,) = locked[key].specifier
         assert pin.operator == "=="
         assert wanted.specifier.contains(pin.version), f"{wanted} against {locked[key]}: run `make lock`"
+
+
+def test_the_lock_suits_the_oldest_python():
+    """Patch releases count: a package may want 3.11.5 where Debian 12 has 3.11.2."""
+    oldest = PYPROJECT["requires-python"].removeprefix(">=") + ".0"
+    for key, pinned in requirements("requirements.lock").items():
+        try:
+            distribution = metadata.distribution(key)
+        except metadata.PackageNotFoundError:
+            continue  # for another platform
+        if pinned.specifier.contains(distribution.version):
+            needs = SpecifierSet(distribution.metadata["Requires-Python"] or "")
+            assert needs.contains(oldest), f"{pinned} wants Python {needs}: run `make lock`"
 
 
 def test_the_citation_is_complete_and_names_no_invented_person():
