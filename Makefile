@@ -2,7 +2,7 @@
 # make PYTHON=/path/to/python3.12 ... chooses the Python that it is made with.
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-fast lint lab release lock env clean
+.PHONY: help setup book test test-fast lint lab release lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -10,32 +10,32 @@ export PYTHON
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-book: env ## Build the book into _build/html
+book: setup ## Build the book into _build/html
 	@$(PY) tools/build_book.py
 
-test: env ## Run every check and every test, as CI does
+test: setup ## Run every check and every test, as CI does
 	@if [ "$${CI:-}" = true ]; then sh tools/setup_chromium.sh; fi
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest
 
-test-fast: env ## Run the tests that are not marked slow
+test-fast: setup ## Run the tests that are not marked slow
 	@$(PY) -m pytest -m "not slow"
 
-lint: env ## Check style, formatting and types
+lint: setup ## Check style, formatting and types
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 
-lab: env ## Open JupyterLab on the students' notebooks
+lab: setup ## Open JupyterLab on the students' notebooks
 	@$(PY) -m jupyter lab --notebook-dir=notebooks
 
-release: env ## Make notebooks/ from solutions/
+release: setup ## Make notebooks/ from solutions/
 	@$(PY) -m autograder release
 
-lock: env ## Resolve the requirements anew and rewrite requirements.lock
+lock: setup ## Resolve the requirements anew and rewrite requirements.lock
 	@$(PY) tools/lock.py
 
-env: ## Make or refresh .venv, and nothing else
+setup: ## Make or refresh .venv, and nothing else
 	@tools/setup_env.sh
 
 clean: ## Remove what was built; .venv stays (rm -rf .venv starts that anew)

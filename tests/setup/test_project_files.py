@@ -99,6 +99,19 @@ def test_ci_runs_make_test_from_the_root(tmp_path):
     assert (run.returncode, run.stdout) == (3, f"make test in {ROOT}\n")
 
 
+def test_the_workflow_runs_what_ci_runs_and_publishes_only_from_main():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    jobs, triggers = workflow["jobs"], workflow[True]  # YAML 1.1 reads the key `on` as true
+    assert {"run": ".ci/run"} in jobs["test"]["steps"]
+    assert triggers["push"] == {"branches": ["main"]}
+    assert jobs["publish"]["if"] == "github.event_name == 'push'"
+    assert workflow["permissions"] == {"contents": "read"}
+    assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
+    for job in jobs.values():
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
 @pytest.fixture
 def bare_path(tmp_path):
     """A PATH with the few tools that the Chromium script uses, and no browser."""
