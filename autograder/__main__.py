@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"autograder {options.command}: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"autograder {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"autograder {options.command}: {error}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"autograder {options.command}: needs {error.name}; pip install -r requirements-dev.txt", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"autograder {options.command}: stopped; what was graded until now is kept", file=sys.stderr)
     return 2

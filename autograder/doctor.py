@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autograder.errors import UserError
-from autograder.execute import Limits, run
+from autograder.execute import Limits, first_line, run
 from autograder.submission import Mended, Unreadable, mend, parse, read_bytes, side_files
 from autograder.template import Assignment, Template, read_templates
 
@@ -76,9 +76,10 @@ def _run(path: Path, assignment: Assignment, template: Template, mended: Mended,
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         answer = template.role(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
         if errors and answer is None:
-            first = next((line for line in cell.source.splitlines() if line.strip()), "")
-            say(f"  problem: cell {number} (`{first[:60]}`) raised {errors[0].ename}: {errors[0].evalue[:200]}")
-            problems += 1
+            where = f"cell {number} (`{first_line(cell.source)}`)"
+            if errors[0].ename not in ("Stopped", "KernelDied"):  # those are told below
+                say(f"  problem: {where} raised {errors[0].ename}: {errors[0].evalue[:200]}")
+                problems += 1
     if done.outcome != "graded":
         say(f"  problem: {done.message}.")
         problems += 1

@@ -118,7 +118,7 @@ def run(
                     reply = kernel.execute(cell.source, seconds)
                     cell.outputs = reply.outputs
                     cell.execution_count = reply.count
-                    where = f"cell {number}"
+                    where = f"cell {number} (`{first_line(cell.source)}`)"
                 _record_trouble(done, reply, where, seconds, limits)
                 if not kernel.alive:
                     break
@@ -126,6 +126,11 @@ def run(
         if exercise.check is not None and exercise.name not in done.verdicts:
             done.verdicts[exercise.name] = Verdict("not-run", f"This check was not reached: {done.message}.")
     return done
+
+
+def first_line(code: str) -> str:
+    """The first line of a cell that isn't blank, to tell it by."""
+    return next((line.strip()[:60] for line in code.splitlines() if line.strip()), "")
 
 
 def _record_trouble(done: Execution, reply: "Reply", where: str, seconds: float, limits: Limits) -> None:
@@ -229,45 +234,52 @@ class Kernel:
             stop_on_error=False,
         )
         collected = _Outputs(self._limits.kept_bytes)
-        deadline = time.monotonic() + seconds
-        stopped = ""
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or (not stopped and collected.seen > self._limits.runaway_bytes):
-                if stopped:  # interrupted, and still running
-                    self._kill()
-                    return Reply(stopped, [*collected.outputs, _error("Stopped", _WHY[stopped])])
-                stopped = "timed-out" if left <= 0 else "runaway"
-                collected.full = True
-                self._manager.interrupt_kernel()
-                deadline = time.monotonic() + self._limits.grace_seconds
-                continue
+        stopped = self._follow(message, time.monotonic() + seconds, collected)
+        if stopped == "died":
+            self.alive = False
+        elif stopped:
+            collected.stopping = True
+            self._stop(message, collected)
+        if stopped:
+            name = "KernelDied" if stopped == "died" else "Stopped"
+            return Reply(stopped, [*collected.outputs, _error(name, _WHY[stopped])])
+        reply = self._shell_reply(message)
+        value = reply.get("user_expressions", {}).get("value", {})
+        return Reply(
+            str(reply.get("status", "error")),
+            collected.outputs,
+            reply.get("execution_count"),
+            value.get("data", {}).get("text/plain"),
+            f"{value.get('ename', '')} {value.get('evalue', '')}".strip(),
+        )
+
+    def _follow(self, message: str, deadline: float, collected: "_Outputs") -> str:
+        """Collect what comes of a request until it is done: "" then, or the reason for not waiting any longer."""
+        while (left := deadline - time.monotonic()) > 0:
+            if not collected.stopping and collected.seen > self._limits.runaway_bytes:
+                return "runaway"
             try:
                 news = self._client.get_iopub_msg(timeout=min(left, 0.2))
             except Empty:
                 if not self._manager.is_alive():
-                    self.alive = False
-                    return Reply("died", [*collected.outputs, _error("KernelDied", _WHY["died"])])
+                    return "died"
                 continue
             except ValueError:  # a message that is not signed by the kernel
                 continue
             if news["parent_header"].get("msg_id") != message:
                 continue
             if news["msg_type"] == "status" and news["content"].get("execution_state") == "idle":
-                break
+                return ""
             collected.add(news)
-        reply = self._shell_reply(message)
-        outputs = collected.outputs
-        if stopped:
-            return Reply(stopped, [*outputs, _error("Stopped", _WHY[stopped])], reply.get("execution_count"))
-        value = reply.get("user_expressions", {}).get("value", {})
-        return Reply(
-            str(reply.get("status", "error")),
-            outputs,
-            reply.get("execution_count"),
-            value.get("data", {}).get("text/plain"),
-            f"{value.get('ename', '')} {value.get('evalue', '')}".strip(),
-        )
+        return "timed-out"
+
+    def _stop(self, message: str, collected: "_Outputs") -> None:
+        """Interrupt what runs, and read away what it had still to say; kill the kernel if it goes on regardless."""
+        self._manager.interrupt_kernel()
+        ended = self._shell_reply(message) != {}
+        if not ended or self._follow(message, time.monotonic() + _DRAIN_SECONDS, collected) != "":
+            self._manager.shutdown_kernel(now=True)
+            self.alive = False
 
     def _shell_reply(self, message: str) -> dict[str, Any]:
         end = time.monotonic() + self._limits.grace_seconds
@@ -281,11 +293,9 @@ class Kernel:
                 return content
         return {}
 
-    def _kill(self) -> None:
-        self._manager.shutdown_kernel(now=True)
-        self.alive = False
 
-
+# A cell that has ended may have a flood of output on its way still.
+_DRAIN_SECONDS = 60.0
 _WHY = {
     "timed-out": "This cell did not end in time, and was stopped.",
     "runaway": "This cell printed without end, and was stopped.",
@@ -313,6 +323,7 @@ class _Outputs:
         self.outputs: list[NotebookNode] = []
         self.seen = 0
         self.full = False
+        self.stopping = False  # what comes now is read away
 
     def add(self, message: dict[str, Any]) -> None:
         """Take one message from the kernel; what is no output is passed over."""
@@ -326,7 +337,7 @@ class _Outputs:
             return
         size = len(json.dumps(content, default=str))
         self.seen += size
-        if self.full:
+        if self.full or self.stopping:
             return
         if self.seen > self._limit:
             self.full = True

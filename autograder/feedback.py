@@ -69,8 +69,8 @@ def _as_image(svg: str) -> str:
     """An SVG as an image: no browser runs scripts in one."""
     if "xmlns=" not in svg[:500]:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    label = re.search(r'aria-label="([^"<>]*)"', svg)
-    alt = label[1] if label else "a drawing"
+    label = re.search(r"""aria-label=(["'])([^"'<>]*)\1""", svg)
+    alt = label[2] if label else "a drawing"
     return f'<img alt="{alt}" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
 
 
@@ -99,6 +99,8 @@ def _safe_outputs(notebook: NotebookNode, resources: dict[str, Any]) -> tuple[No
             if "data" in output:
                 output.metadata = NotebookNode()
                 output.data = NotebookNode({kind: data for kind, data in output.data.items() if _can_show(kind, data)})
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("data", True)]
     notebook.metadata.pop("widgets", None)
     return notebook, resources
 

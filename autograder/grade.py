@@ -181,9 +181,13 @@ def grade(
             continue
         try:
             result = grade_submission(one.folder, assignment, limits, _seed(one.student, name))
-            record(course, one, result)
         except Exception as error:  # whatever it is, the others are still to be graded
             result = grader_failed(assignment, error)
+        try:
+            record(course, one, result)
+        except Exception as error:
+            result = grader_failed(assignment, error)
+            report(f"{start}not recorded: the gradebook may hold an older mark")
         ledger.append(one.student, key, result)
         results[one.student] = result
         report(start + describe(result))

@@ -53,7 +53,7 @@ def find_submissions(root: Path, assignment: str) -> tuple[list[Submission], lis
             # A name that isn't UTF-8 can't be stored; a readable stand-in can.
             student = os.fsencode(path.name).decode("utf-8", "backslashreplace")
             inner = path / assignment
-            found.append(Submission(student, inner if inner.is_dir() else path))
+            found.append(Submission(student, inner if inner.is_dir() and not inner.is_symlink() else path))
         else:
             ignored.append(path)
     return found, ignored

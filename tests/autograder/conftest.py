@@ -1,0 +1,73 @@
+"""A small assignment with checks of its own, in a repository of its own, for the grader's tests."""
+
+import copy
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+
+from autograder.execute import Limits
+from autograder.release import release
+from autograder.template import Assignment, Template, read_templates
+
+FIXTURES = Path(__file__).parent / "fixtures"
+CHECKS = ("toychecks", "toychecks")
+ANSWERS = {
+    "double": "def double(x):\n    return 2 * x",
+    "mean": "def mean(numbers):\n    return sum(numbers) / len(numbers)",
+    "why": "Because one cannot divide by zero.",
+}
+
+Solve = Callable[..., NotebookNode]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def toy_checks() -> Iterator[None]:
+    """Let kernels, and this process, import ``toychecks``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(FIXTURES / "checks"), os.environ.get("PYTHONPATH", "")]))
+        patch.syspath_prepend(str(FIXTURES / "checks"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the two toy assignments, released."""
+    root = tmp_path_factory.mktemp("repository")
+    shutil.copytree(FIXTURES / "solutions", root / "solutions")
+    release(root, [])
+    return root
+
+
+@pytest.fixture(scope="session")
+def template(root: Path) -> Template:
+    return read_templates(root / "notebooks" / "toy")["lesson"]
+
+
+@pytest.fixture(scope="session")
+def assignment(template: Template) -> Assignment:
+    return Assignment("toy", {"lesson": template}, *CHECKS)
+
+
+@pytest.fixture(scope="session")
+def limits() -> Limits:
+    return Limits(cell_seconds=3, total_seconds=60, grace_seconds=2, file_bytes=100_000, runaway_bytes=3_000_000)
+
+
+@pytest.fixture(scope="session")
+def solve(template: Template) -> Solve:
+    """Fills the released toy notebook in: ``solve("double")`` answers that one, ``solve(double="...")`` in these words,
+    ``solve()`` all."""
+
+    def solve(*names: str, **sources: str) -> NotebookNode:
+        notebook = copy.deepcopy(template.notebook)
+        wanted = {name: ANSWERS[name] for name in (names or (() if sources else ANSWERS))} | sources
+        for cell in notebook.cells:
+            if cell.id in wanted:
+                cell.source = wanted[cell.id]
+        return notebook
+
+    return solve
