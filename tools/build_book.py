@@ -77,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     command = [str(jupyter_book), "build", ".", "-W", "-n", "--keep-going"]
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if status:
+        # Sphinx warns about a page only when it reads it: let the next build read every page again, or it would pass.
+        shutil.rmtree(build / ".doctrees", ignore_errors=True)
         print(
             "\nThe book was not built cleanly. Each line above that says WARNING or ERROR names a file and what is"
             "\nwrong with it; a code cell that failed has its traceback under _build/html/reports/.",

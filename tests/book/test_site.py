@@ -1,0 +1,115 @@
+"""The built pages as files: links, ids, descriptions, the ledger's marks, and nothing from another host."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from genmodels import plots
+from tests.plugins.ledger import book_ledger
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def soups(site) -> dict[Path, BeautifulSoup]:
+    paths = [path for path in site.rglob("*.html") if "_static" not in path.parts and path != site / "index.html"]
+    return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in paths}
+
+
+def test_labels_that_the_scanner_finds_are_those_that_sphinx_numbered(soups):
+    seen = [
+        box["id"].removeprefix("equation-") for soup in soups.values() for box in soup.select("div.math[id^=equation-]")
+    ]
+    assert sorted(seen) == sorted(book_ledger(ROOT).labels(ROOT))
+    assert seen
+
+
+def test_every_labelled_equation_has_its_mark_and_its_entry_with_a_tests_source(soups):
+    (ledger,) = [soup for path, soup in soups.items() if path.name == "ledger.html"]
+    for soup in soups.values():
+        for box in soup.select("div.math[id^=equation-]"):
+            mark = box.parent.find("a", class_="gm-checked")
+            entry = ledger.find(id=urlsplit(mark["href"]).fragment)
+            assert "def test_" in entry.find("details").get_text()
+
+
+def test_links_within_the_book_lead_somewhere(soups):
+    ids = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in soups.items()}
+    broken = []
+    for path, soup in soups.items():
+        for link in soup.find_all("a", href=True):
+            parts = urlsplit(link["href"])
+            if parts.scheme or link["href"] == "#":
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.exists() or (parts.fragment and target in ids and unquote(parts.fragment) not in ids[target]):
+                broken.append(f"{path.name}: {link['href']}")
+    assert not broken
+
+
+def test_ids_are_unique(soups):
+    for path, soup in soups.items():
+        ids = [tag["id"] for tag in soup.find_all(id=True)]
+        assert not {name for name in ids if ids.count(name) > 1}, path
+
+
+def test_every_page_of_the_contents_has_a_title_and_its_own_description(site):
+    descriptions = []
+    for page in book_ledger(ROOT).pages(ROOT):
+        html = site / page.relative_to(ROOT).with_suffix(".html")
+        soup = BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser")
+        assert soup.title.text.strip()
+        description = soup.find("meta", attrs={"name": "description"})
+        assert description, page
+        descriptions.append(description["content"])
+    assert len(descriptions) == len(set(descriptions))
+
+
+def test_pages_load_nothing_from_another_host(soups):
+    for path, soup in soups.items():
+        for tag in soup.select("script[src], img[src], iframe[src], link[href]"):
+            address = tag.get("src") or tag["href"]
+            assert not urlsplit(address).netloc, f"{path.name} loads {address}"
+
+
+# ------------------------------------------------------------------ colours
+
+
+def css_variables(theme: str) -> dict[str, str]:
+    css = (ROOT / "book" / "assets" / "css" / "book.css").read_text(encoding="utf-8")
+    selector = r"^html \{" if theme == "light" else r'^html\[data-theme="dark"\] \{'
+    block = re.search(selector + r"(.*?)\}", css, re.DOTALL | re.MULTILINE)[1]
+    return dict(re.findall(r"--gm-([\w-]+): (#[0-9a-f]{6});", block))
+
+
+def luminance(colour: str) -> float:
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_style_sheet_and_the_plots_have_the_same_colours():
+    light = css_variables("light")
+    assert {name: light[name] for name in plots.COLOURS} == plots.COLOURS
+    assert (light["ink"], light["grid"]) == (plots.INK, plots.GRID)
+    assert set(css_variables("dark")) == set(light)
+
+
+@pytest.mark.parametrize(("theme", "ground"), [("light", "#ffffff"), ("dark", "#14181e")])
+def test_inks_are_readable_on_the_page(theme, ground):
+    inks = css_variables(theme)
+    for name in (*plots.COLOURS, "ink", "muted"):
+        assert contrast(inks[name], ground) >= 4.5, name
+
+
+def test_the_measure_of_contrast_knows_black_on_white():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
