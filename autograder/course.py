@@ -22,16 +22,24 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.errors import UserError
+from autograder.sanitise import FILTERS
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 CODE_STUB = '# Write your answer here.\nraise NotImplementedError("replace this line with your answer")'
 TEXT_STUB = "*Write your answer here.*"
 
 # What is graded is a mended copy, so the folder has a name of its own: with nbgrader's "submitted" a course whose
 # submissions lie there would see its students' files overwritten.
 SANITISED = "sanitised"
-CONFIG_FILE = f"""# The settings of this course folder, for nbgrader's own tools: run `nbgrader formgrader` here.
+CONFIG_FILE = f"""# The settings of this course folder. Formgrader is in `jupyter lab`, started here.
+import sys
+
+sys.path.append({str(REPOSITORY)!r})
 c = get_config()
 c.CourseDirectory.submitted_directory = "{SANITISED}"
+# Formgrader shows what students' code displays; without these two lines, that could run in your browser.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {FILTERS}
 """
 
 

@@ -12,16 +12,20 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
+from nbgrader.server_extensions.formgrader import handlers as formgrader
+from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.execute import Limits
 from autograder.export import marks, to_csv, write_csv
-from autograder.feedback import clean, write_feedback
+from autograder.feedback import write_feedback
 from autograder.grade import grade, grade_submission
 from autograder.results import Ledger, Result
+from autograder.sanitise import clean
 
 CHECKS = ("toychecks", "toychecks")
 KNOWS_THE_PUBLIC_INPUT = "def double(x):\n    return 2"
@@ -64,7 +68,7 @@ def classroom(solve, root: Path) -> dict[str, NotebookNode | bytes | None]:
         ),
         "exits": with_cell(solve(), "import os\nos._exit(0)"),
         "prints": with_cell(solve(), "while True:\n    print('on and on' * 1000)"),
-        "loops-in-answer": solve("mean", double="def double(x):\n    while True:\n        pass"),
+        "loops-in-answer": solve("mean", double="def double(x):\n    while x == 1:\n        pass"),
         "exits-in-answer": solve("mean", double="def double(x):\n    raise SystemExit"),
         "missing": None,
         "empty": b"",
@@ -435,6 +439,26 @@ def test_nothing_that_a_student_displays_can_run(graded: Classroom, pages: dict[
     assert "and $a < b$" in text
     drawn = [attributes.get("alt") for tag, attributes in pages["hostile"].tags if tag == "img"]
     assert "a plot" in drawn
+
+
+def test_nothing_runs_in_formgrader_either(graded: Classroom):
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(graded.course.root)).load_config()
+    # What formgrader itself adds to the course's settings.
+    config.HTMLExporter.template_name = "formgrade"
+    config.HTMLExporter.extra_template_basedirs = [formgrader.template_path]
+    about = {"index": 0, "total": 1, "base_url": "", "notebook_path": "", "submission_id": "1", "student": "hostile"}
+    names = dict.fromkeys(("assignment_id", "notebook_id", "first_name", "last_name"), "x")
+
+    def page(student: str) -> Page:
+        path = graded.course.folder("autograded", student, "toy") / "lesson.ipynb"
+        html, _ = HTMLExporter(config=config).from_filename(str(path), resources=about | names)
+        return Page(html)
+
+    hostile, solved = page("hostile"), page("solved")
+    assert "and $a < b$" in hostile.text
+    extra = [danger for danger in dangers(hostile) if danger not in dangers(solved) and danger != "img None"]
+    assert extra == []
+    assert sum(tag == "script" for tag, _ in hostile.tags) == sum(tag == "script" for tag, _ in solved.tags)
 
 
 def test_the_test_of_dangers_sees_them():
