@@ -53,6 +53,19 @@ def drop_stale_cache(build: Path, now: str) -> bool:
     return stale
 
 
+def left_out(root: Path) -> list[str]:
+    """The pages under `book/` that `_toc.yml` does not name: Sphinx passes over them without a word."""
+    from sphinx_external_toc.parsing import parse_toc_yaml
+
+    named = set(parse_toc_yaml(root / "_toc.yml"))
+    pages = [page.relative_to(root) for page in (root / "book").rglob("*.md")]
+    return sorted(
+        page.as_posix()
+        for page in pages
+        if page.with_suffix("").as_posix() not in named and ".ipynb_checkpoints" not in page.parts
+    )
+
+
 def mend(page: str) -> str:
     """Make the HTML of one page sound: sphinxcontrib-bibtex writes a list whose entries are not list items."""
     return re.sub(r'(<div class="citation"[^>]*?) role="doc-biblioentry"', r'\1 role="listitem"', page)
@@ -62,6 +75,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fresh", action="store_true", help="forget every earlier build and cell output first")
     options = parser.parse_args(arguments)
+
+    lost = left_out(ROOT)
+    if lost:
+        print(f"Not in _toc.yml, so not in the book: {', '.join(lost)}. Name it there, or remove it.", file=sys.stderr)
+        return 1
 
     build = ROOT / "_build"
     if options.fresh:
