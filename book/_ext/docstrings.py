@@ -7,6 +7,7 @@ such as (B, *data_shape) is not taken for the start of emphasis.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from ledger import LedgerError, labels
@@ -51,7 +52,18 @@ def _skip(app, what, name, obj, skip, options):
     return True if (obj.__doc__ or "").startswith("Alias for field number") else None
 
 
+def _alias(app, env, node, content):
+    """A name that a module of ours gives to a type (a TypeVar, an alias) has no page of its own: show it unlinked."""
+    target = node.get("reftarget", "")
+    if node.get("reftype") != "class" or not target.startswith("genmodels."):
+        return None
+    module, _, name = target.rpartition(".")
+    named = getattr(sys.modules.get(module), name, None)
+    return content if named is not None and not isinstance(named, type) else None
+
+
 def setup(app):
+    app.connect("missing-reference", _alias)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _process)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

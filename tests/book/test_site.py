@@ -1,5 +1,6 @@
 """The built pages as files: links, ids, descriptions, the ledger's marks, and nothing from another host."""
 
+import pkgutil
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+import genmodels
 from genmodels import plots
 from tests.plugins.ledger import book_ledger
 
@@ -66,6 +68,12 @@ def test_every_page_of_the_contents_has_a_title_and_its_own_description(site):
         assert description, page
         descriptions.append(description["content"])
     assert len(descriptions) == len(set(descriptions))
+
+
+def test_every_public_module_of_genmodels_has_a_page_made_from_its_docstrings():
+    modules = {m.name for m in pkgutil.iter_modules(genmodels.__path__) if not m.name.startswith("_")}
+    pages = {page.stem for page in book_ledger(ROOT).pages(ROOT) if page.parent.name == "api"} - {"index"}
+    assert pages == modules
 
 
 def test_pages_load_nothing_from_another_host(soups):
