@@ -58,12 +58,9 @@ def left_out(root: Path) -> list[str]:
     from sphinx_external_toc.parsing import parse_toc_yaml
 
     named = set(parse_toc_yaml(root / "_toc.yml"))
-    pages = [page.relative_to(root) for page in (root / "book").rglob("*.md")]
-    return sorted(
-        page.as_posix()
-        for page in pages
-        if page.with_suffix("").as_posix() not in named and ".ipynb_checkpoints" not in page.parts
-    )
+    no_pages = {"assets", "_ext", ".ipynb_checkpoints"}
+    pages = [page.relative_to(root) for page in (root / "book").rglob("*.md") if not no_pages & set(page.parts)]
+    return sorted(page.as_posix() for page in pages if page.with_suffix("").as_posix() not in named)
 
 
 def mend(page: str) -> str:

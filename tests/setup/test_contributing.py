@@ -12,7 +12,8 @@ spec.loader.exec_module(build_book)
 
 def test_a_chapter_that_is_not_in_the_contents_is_named(tmp_path):
     (tmp_path / "book/1-vae").mkdir(parents=True)
-    for name in ("book/index.md", "book/1-vae/elbo.md", "book/1-vae/lost.md"):
+    (tmp_path / "book/assets").mkdir()
+    for name in ("book/index.md", "book/1-vae/elbo.md", "book/1-vae/lost.md", "book/assets/README.md"):
         (tmp_path / name).write_text("# A page\n")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nparts:\n- chapters:\n  - file: book/1-vae/elbo\n"
