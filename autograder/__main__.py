@@ -1,6 +1,7 @@
 """The command line: ``python -m autograder COMMAND``."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,11 +21,14 @@ exit codes:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    options.root = _here(options.root)
     try:
         code: int = options.run(options)
         return code
     except UserError as error:
         print(f"autograder {options.command}: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read our output, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"autograder {options.command}: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
@@ -111,6 +115,12 @@ def _course_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _here(path: Path) -> Path:
+    """The path as seen from the working directory, if it lies in it."""
+    full, here = path.resolve(), Path.cwd()
+    return full.relative_to(here) if full.is_relative_to(here) else path
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not value > 0:
@@ -152,7 +162,7 @@ def _grade(options: argparse.Namespace) -> int:
         regrade=options.regrade,
     )
     done = [result for result in results.values() if result is not None]
-    print(f"\n{len(done)} graded, {len(results) - len(done)} unchanged; gradebook: {course.database}")
+    print(f"\n{len(done)} graded, {len(results) - len(done)} unchanged; gradebook: {_here(course.database)}")
     for outcome, times in Counter(result.outcome for result in done).most_common():
         print(f"  {times:>4}  {outcome}: {OUTCOMES[outcome]}")
     return 1 if any(result.outcome == "grader-error" for result in done) else 0
@@ -164,7 +174,7 @@ def _feedback(options: argparse.Namespace) -> int:
 
     pages = write_feedback(Course(options.course), options.assignment, options.student)
     for page in pages:
-        print(f"wrote {page}")
+        print(f"wrote {_here(page)}")
     return 0
 
 

@@ -98,7 +98,7 @@ def _run(path: Path, assignment: Assignment, template: Template, mended: Mended,
         if verdict.status == "passed":
             say(f"  {exercise.name} ({exercise.points:g} points): the public check holds.")
         else:
-            told = "\n      ".join(verdict.message.splitlines())
+            told = "\n      ".join(verdict.message.removeprefix(f"{exercise.name}: ").splitlines())
             say(f"  problem: {exercise.name} ({exercise.points:g} points): {told}")
             problems += 1
     return problems

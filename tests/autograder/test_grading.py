@@ -475,6 +475,13 @@ def test_feedback_says_what_was_missed_in_words(pages: dict[str, Page]):
     assert "0 of 3 points." in half
 
 
+def test_feedback_begins_with_each_exercise_in_a_line(pages: dict[str, Page]):
+    half = " ".join(pages["half"].text.split())
+    assert "double: 2 of 2 points. mean: 0 of 3 points. mean is not written yet. why: 0 of 5 points." in half
+    assert "why: 5 points, to be graded by hand." in pages["solved"].text
+    assert "Note: the check of double stood before its answer" in pages["moved"].text
+
+
 def test_feedback_on_what_could_not_run_says_why(pages: dict[str, Page]):
     assert "This submission was not graded: lesson.ipynb breaks off after 700 bytes" in pages["truncated"].text
     assert "This check was not reached: cell 8 (`import os`) ended the kernel." in pages["exits"].text
