@@ -59,8 +59,8 @@ def elbo_gap() -> str:
     scale = "".join(
         f'<line x1="{nats(v):.1f}" x2="{nats(v):.1f}" y1="316" y2="320"/>'
         f'<text x="{nats(v):.1f}" y="334">{str(v).replace("-", "−")}</text>'
-        for v in range(-8, 0, 2)
-    )
+        for v in range(-10, 0, 2)
+    ).replace("<text", '<text class="gm-axis-first"', 1)
     number = "{:.3f}".format
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 372">
 <!-- Written by tools/stills.py. -->
@@ -70,9 +70,9 @@ def elbo_gap() -> str:
 <path class="gm-c-prior" d="{path(densities["prior"])}"/>
 <path class="gm-c-exact" d="{path(densities["exact"])}"/>
 <path class="gm-c-q" d="{path(densities["q"])}"/>
-<text class="gm-t-q" x="{at(-0.75):.1f}" y="80" text-anchor="end">q(z)</text>
+<text class="gm-t-q" x="{at(-0.85):.1f}" y="104" text-anchor="end">q(z)</text>
 <text class="gm-t-exact" x="{at(1.5):.1f}" y="70">posterior p(z|x)</text>
-<text class="gm-t-prior" x="{at(-1.75):.1f}" y="176" text-anchor="end">prior p(z)</text>
+<text class="gm-t-prior" x="{at(-2.15):.1f}" y="192" text-anchor="end">prior p(z)</text>
 <g class="gm-axis">{scale}<text class="gm-axis-last" x="{right}" y="334">0 nats</text></g>
 <rect class="gm-b-elbo" x="{left}" y="294" width="{nats(elbo) - left:.1f}" height="22"/>
 <rect class="gm-b-gap" x="{nats(elbo):.1f}" y="294" width="{nats(log_prob) - nats(elbo):.1f}" height="22"/>

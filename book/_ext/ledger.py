@@ -286,7 +286,7 @@ def _entries(app, docname: str, known: dict, claimed: dict) -> list:
     math = env.get_domain("math")
     tests = {(test.file, test.name) for label in known for test in claimed.get(label, [])}
     checked = sum(bool(claimed.get(label)) for label in known)
-    total = nodes.paragraph(text=f"{len(known)} labelled equations, {checked} checked by {len(tests)} tests.")
+    total = nodes.paragraph(text=f"Labelled equations: {len(known)}. Checked: {checked}, by {len(tests)} tests.")
     out: list = [total]
     for label in known:
         if label not in math.equations:

@@ -230,6 +230,17 @@ def test_in_print_the_still_and_every_step_are_there(figure):
     assert all(moves.nth(i).is_visible() for i in range(moves.count()))
 
 
+def test_folded_answers_are_printed_and_folded_again(reader):
+    page = reader().open(CHAPTER)
+    folded = "document.querySelectorAll('.bd-article details:not([open])').length"
+    before = page.evaluate(folded)
+    assert before > 0
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(folded) == 0
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(folded) == before
+
+
 # ------------------------------------------------------------------ derivations
 
 

@@ -254,7 +254,7 @@ def test_book_shows_a_mark_that_leads_to_the_source_of_the_test(tmp_path):
     assert 'id="ledger-pythagoras"' in entry
     assert "test_triangle" in entry
     assert "Three, four, five." in entry
-    assert "1 labelled equations, 1 checked by 1 tests." in entry
+    assert "Labelled equations: 1. Checked: 1, by 1 tests." in entry
 
 
 def test_book_fails_on_an_equation_without_a_claim_and_mends_when_the_claim_comes(tmp_path):

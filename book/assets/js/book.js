@@ -12,6 +12,16 @@
     }
   });
 
+  // Paper cannot be unfolded: what is folded is printed open, and folded again afterwards.
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll(".bd-article details:not([open])")];
+    for (const fold of opened) fold.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
+
   // A formula, a table or code that is wider than the screen scrolls in its own box: let a keyboard reach it there.
   function reachable() {
     for (const box of document.querySelectorAll("div.math, .bd-article .highlight pre, .bd-article table")) {
