@@ -1,5 +1,6 @@
 # Everything here runs in .venv, which is made on first use and kept up to date (tools/setup_env.py).
 # make PYTHON=/path/to/python3.12 ... chooses the Python that it is made with.
+# make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book test test-fast lint lab release lock clean
@@ -11,15 +12,15 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 book: setup ## Build the book into _build/html
-	@$(PY) tools/build_book.py
+	@$(PY) tools/build_book.py $(ARGS)
 
 test: setup ## Run every check and every test, as CI does
 	@if [ "$${CI:-}" = true ]; then sh tools/setup_chromium.sh; fi
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(ARGS)
 
 test-fast: setup ## Run the tests that are not marked slow
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest -m "not slow" $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(PY) -m ruff check
@@ -27,10 +28,10 @@ lint: setup ## Check style, formatting and types
 	@$(PY) -m mypy
 
 lab: setup ## Open JupyterLab on the students' notebooks
-	@$(PY) -m jupyter lab --notebook-dir=notebooks
+	@$(PY) -m jupyter lab notebooks $(ARGS)
 
 release: setup ## Make notebooks/ from solutions/
-	@$(PY) -m autograder release
+	@$(PY) -m autograder release $(ARGS)
 
 lock: setup ## Resolve the requirements anew and rewrite requirements.lock
 	@$(PY) tools/lock.py
