@@ -152,6 +152,8 @@ def _verdict(exercise: str, reply: "Reply", seconds: float) -> Verdict:
         return Verdict("failed", f"{exercise} did not come back within {seconds:.3g} s.")
     if reply.status == "died":
         return Verdict("failed", f"{exercise} ended the kernel while it was tested.")
+    if reply.status == "runaway":
+        return Verdict("failed", f"{exercise} printed without end while it was tested.")
     if reply.value is None:
         return Verdict("broken", f"the check of {exercise} gave no verdict ({reply.status}): {reply.problem}")
     try:
@@ -194,8 +196,8 @@ class Kernel:
         self._manager = KernelManager(
             kernel_spec_manager=_ThisPython(),
             connection_file=str(scratch / "connection.json"),
-            # Sockets in the scratch folder, not on the network, where the system has such sockets.
-            transport="ipc" if os.name == "posix" else "tcp",
+            # Sockets in the scratch folder, not on the network, where the system has them and the name is short enough.
+            transport="ipc" if os.name == "posix" and len(str(scratch)) < 70 else "tcp",
         )
         self._manager.start_kernel(
             cwd=str(cwd),

@@ -66,8 +66,8 @@ def check_release(root: Path, names: list[str]) -> list[str]:
         elif path.read_text(encoding="utf-8") != text:
             stale.append(f"{path} is not what its source makes; run `python -m autograder release`")
     for folder in {path.parent for path in made}:
-        for path in sorted(folder.glob("*")):
-            if path not in made and not path.name.startswith("."):
+        for path in sorted(folder.glob("*.ipynb")):
+            if path not in made:
                 stale.append(f"{path} has no source under solutions/; delete it")
     return stale
 
