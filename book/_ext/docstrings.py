@@ -6,8 +6,8 @@ such as (B, *data_shape) is not taken for the start of emphasis.
 
 from __future__ import annotations
 
+import importlib
 import re
-import sys
 from pathlib import Path
 
 from ledger import LedgerError, labels
@@ -58,7 +58,10 @@ def _alias(app, env, node, content):
     if node.get("reftype") != "class" or not target.startswith("genmodels."):
         return None
     module, _, name = target.rpartition(".")
-    named = getattr(sys.modules.get(module), name, None)
+    try:
+        named = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
     return content if named is not None and not isinstance(named, type) else None
 
 
