@@ -276,18 +276,31 @@ class Kernel:
         return "timed-out"
 
     def _stop(self, message: str, collected: "_Outputs") -> None:
-        """Interrupt what runs, and read away what it had still to say; kill the kernel if it goes on regardless."""
-        self._manager.interrupt_kernel()
-        ended = self._shell_reply(message) != {}
-        if not ended or self._follow(message, time.monotonic() + _DRAIN_SECONDS, collected) != "":
-            self._manager.shutdown_kernel(now=True)
-            self.alive = False
+        """Interrupt what runs, and read away what it had still to say; kill the kernel if it goes on regardless.
+
+        The interrupt is sent again and again, since Python swallows one that arrives within a callback. A cell that has
+        printed a flood ends only when that is on its way, so it may take longer than one that is silent.
+        """
+        end = time.monotonic() + _DRAIN_SECONDS
+        silent_since, seen = time.monotonic(), collected.seen
+        while time.monotonic() < min(end, silent_since + self._limits.grace_seconds):
+            self._manager.interrupt_kernel()
+            came = self._follow(message, time.monotonic() + 0.5, collected)
+            if came == "":
+                return
+            if came == "died":
+                break
+            if collected.seen > seen:
+                silent_since, seen = time.monotonic(), collected.seen
+        self._manager.shutdown_kernel(now=True)
+        self.alive = False
 
     def _shell_reply(self, message: str) -> dict[str, Any]:
+        """The kernel's answer to a request that is done; empty if it gave none."""
         end = time.monotonic() + self._limits.grace_seconds
-        while time.monotonic() < end:
+        while (left := end - time.monotonic()) > 0:
             try:
-                reply = self._client.get_shell_msg(timeout=0.5)
+                reply = self._client.get_shell_msg(timeout=left)
             except (Empty, ValueError):
                 continue
             if reply["parent_header"].get("msg_id") == message:
@@ -296,7 +309,6 @@ class Kernel:
         return {}
 
 
-# A cell that has ended may have a flood of output on its way still.
 _DRAIN_SECONDS = 60.0
 _WHY = {
     "timed-out": "This cell did not end in time, and was stopped.",

@@ -54,7 +54,15 @@ def assignment(template: Template) -> Assignment:
 
 @pytest.fixture(scope="session")
 def limits() -> Limits:
-    return Limits(cell_seconds=3, total_seconds=60, grace_seconds=2, file_bytes=100_000, runaway_bytes=3_000_000)
+    return Limits(
+        cell_seconds=3,
+        total_seconds=60,
+        grace_seconds=2,
+        file_bytes=100_000,
+        # Small, so that a slow machine gets there before the time limit.
+        kept_bytes=100_000,
+        runaway_bytes=200_000,
+    )
 
 
 @pytest.fixture(scope="session")
