@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-fast lint lab release lock clean
+.PHONY: help setup book test test-fast lint lab release weights lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -32,6 +32,9 @@ lab: setup ## Open JupyterLab on the students' notebooks
 
 release: setup ## Make notebooks/ from solutions/
 	@$(PY) -m autograder release $(ARGS)
+
+weights: setup ## Train the models that the package ships anew
+	@$(PY) tools/train_weights.py $(ARGS)
 
 lock: setup ## Resolve the requirements anew and rewrite requirements.lock
 	@$(PY) tools/lock.py
