@@ -56,12 +56,8 @@ class SetupError(Exception):
 
 
 def digest(root: Path) -> str:
-    """Hash what decides the environment: the input files, and where the checkout lies.
-
-    The place counts because the scripts in a virtual environment hold its absolute path: a checkout that was
-    moved or copied needs a new one.
-    """
-    h = hashlib.sha256(str(root).encode())
+    """Hash the files that decide what belongs in the environment."""
+    h = hashlib.sha256()
     for name in INPUTS:
         content = (root / name).read_bytes() if (root / name).exists() else b"(none)"
         h.update(b"%s %d\n" % (name.encode(), len(content)))
@@ -104,10 +100,16 @@ def venv_python(venv: Path) -> Path:
 
 
 def usable(venv: Path, version: tuple[int, int] | None) -> bool:
-    """Whether the environment has a working, new enough Python with pip; of `version`, if that is given."""
+    """Whether the environment has a working, new enough Python with pip; of `version`, if that is given.
+
+    One that was made elsewhere will not do: its scripts hold the path of a checkout that was moved or copied.
+    """
     query = "import importlib.util as i, sys; print(*sys.version_info[:2]); sys.exit(not i.find_spec('pip'))"
     command = [str(venv_python(venv)), "-I", "-c", query]
     try:
+        made_with = re.search(r"^command = (.*)$", (venv / "pyvenv.cfg").read_text(), re.M)
+        if not made_with or not made_with[1].endswith(f" {venv}"):
+            return False
         answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return False  # not there, its base Python is gone, or making it was interrupted

@@ -153,27 +153,22 @@ with setup_env.alone_in(Path({str(tmp_path)!r})):
 # --- what decides that it is done ---------------------------------------------------------------------------
 
 
-def test_the_digest_depends_on_content_and_place_only(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir()
+def test_the_digest_depends_on_content_only(tmp_path):
     for name in setup_env.INPUTS:
-        (here / name).write_text(f"content of {name}")
-    first = setup_env.digest(here)
-    os.utime(here / "pyproject.toml", (1, 1))
-    (here / "README.md").write_text("does not matter")
-    assert setup_env.digest(here) == first
-
-    shutil.copytree(here, there)
-    assert setup_env.digest(there) != first
+        (tmp_path / name).write_text(f"content of {name}")
+    first = setup_env.digest(tmp_path)
+    os.utime(tmp_path / "pyproject.toml", (1, 1))
+    (tmp_path / "README.md").write_text("does not matter")
+    assert setup_env.digest(tmp_path) == first
 
     for name in setup_env.INPUTS:
-        before = (here / name).read_text()
-        (here / name).write_text(before + "\n")
-        assert setup_env.digest(here) != first, name
-        (here / name).unlink()
-        assert setup_env.digest(here) != first, name
-        (here / name).write_text(before)
-    assert setup_env.digest(here) == first
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(before + "\n")
+        assert setup_env.digest(tmp_path) != first, name
+        (tmp_path / name).unlink()
+        assert setup_env.digest(tmp_path) != first, name
+        (tmp_path / name).write_text(before)
+    assert setup_env.digest(tmp_path) == first
 
 
 # --- the whole of it, with a small project in place of this one ---------------------------------------------
@@ -236,6 +231,8 @@ def project(tmp_path, bare_venv, monkeypatch) -> Path:
     for version in ("1.0", "1.1", "1.2"):
         wheel(root / "wheels", "tinydep", version)
     shutil.copytree(bare_venv, root / ".venv", symlinks=True)
+    settings = root / ".venv/pyvenv.cfg"  # says where it was made; pretend that it was here
+    settings.write_text(settings.read_text().replace(str(bare_venv), str(root / ".venv")))
 
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
@@ -286,15 +283,19 @@ def test_does_an_interrupted_install_again(project, monkeypatch):
     assert installed(project) == "1.1"
 
 
-@pytest.mark.parametrize("damage", ["no interpreter", "no pip"])
-def test_makes_a_broken_environment_anew(project, damage):
+@pytest.mark.parametrize("damage", ["no interpreter", "no pip", "moved"])
+def test_makes_a_broken_environment_anew(project, monkeypatch, damage):
     if damage == "no interpreter":
         shutil.rmtree(project / ".venv/bin")
-    else:
+    elif damage == "no pip":
         shutil.rmtree(next((project / ".venv").glob("lib/python*/site-packages/pip")))
+    else:
+        project = project.rename(project.with_name("elsewhere"))
+        monkeypatch.setenv("PIP_FIND_LINKS", str(project / "wheels"))
     (project / ".venv/setup-digest").write_text(setup_env.digest(project))
     assert setup_env.set_up(project, free_bytes=plenty)
     assert installed(project) == "1.1"
+    assert f"{project}/.venv/bin/python" in (project / ".venv/bin/pip").read_text()
 
 
 def test_a_named_python_of_another_version_makes_it_anew(project):
