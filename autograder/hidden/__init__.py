@@ -6,10 +6,10 @@ oracles of their own. A failure tells the student the property's title, never th
 
 from collections.abc import Callable
 
-from autograder.hidden import vae_bound
+from autograder.hidden import vae_bound, vae_model
 from genmodels.checks import EXERCISES, Property, run_properties
 
-HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {**vae_bound.HIDDEN}
+HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {**vae_bound.HIDDEN, **vae_model.HIDDEN}
 
 
 def run_hidden(exercise: str, answer: object, seed: int) -> None:

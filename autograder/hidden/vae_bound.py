@@ -6,31 +6,36 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
+from autograder.hidden._draws import Draws
 from genmodels.checks import Property
 from genmodels.checks._property import require_close, require_tensor
-from genmodels.checks.vae_bound import require_gap, require_shortfall
+from genmodels.checks.vae_bound import predictions, require_gap, require_shortfall
 
 Function = Callable[..., Any]
 
 
-class Draws:
-    """Inputs drawn from a seed, in the order asked for."""
+def _log_mean_exp(seed: int) -> tuple[Property, ...]:
+    def agrees(answer: Function) -> None:
+        draws = Draws(seed)
+        for shape, offset in (((7, 3), 0.0), ((1000, 2), -5000.0), ((50, 4), 700.0)):
+            log_terms = draws.normal(*shape) * 3 + offset
+            # SciPy's sum of exponentials, in place of PyTorch's.
+            want = special.logsumexp(log_terms.numpy(), axis=0, b=1 / shape[0])
+            require_close(answer(log_terms), torch.from_numpy(want), "fresh inputs")
 
-    def __init__(self, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
+    def differentiates(answer: Function) -> None:
+        log_terms = Draws(seed + 1).normal(5, 2).requires_grad_()
+        (gradient,) = torch.autograd.grad(answer(log_terms).sum(), log_terms)
+        require_close(gradient, torch.softmax(log_terms.detach(), dim=0), "fresh inputs")
 
-    def normal(self, *shape: int) -> Tensor:
-        return torch.from_numpy(self._random.standard_normal(shape))
-
-    def uniform(self, low: float, high: float) -> float:
-        # Four digits, so that the same value exists as a SymPy rational.
-        return round(float(self._random.uniform(low, high)), 4)
-
-    def bits(self, *shape: int) -> Tensor:
-        return torch.from_numpy(self._random.integers(0, 2, shape).astype(np.float64))
+    return (
+        Property("the result is right for terms of any size", agrees),
+        Property("gradients reach the terms", differentiates),
+    )
 
 
 def _gaussian(mu: Tensor, logvar: Tensor) -> Independent:
@@ -156,7 +161,30 @@ def _slide_shortfall(seed: int) -> tuple[Property, ...]:
     )
 
 
+def _predict_gap(seed: int) -> tuple[Property, ...]:
+    def come_true(answer: Function) -> None:
+        # From the covariance alone: the gap is (log of the product of the precision's diagonal - log det) / 2.
+        w = np.array([[1.0, 0.8], [0.2, 1.0], [0.6, 0.6]])
+        alike = np.stack([w[:, 0], 0.8 * w[:, 0] + 0.2 * w[:, 1]], axis=1)
+
+        def gap(matrix: np.ndarray, noise_var: float) -> float:
+            precision = np.eye(2) + matrix.T @ matrix / noise_var
+            return float(np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1]) / 2
+
+        def word(after: float) -> str:
+            before = gap(w, 0.25)
+            return "stays" if abs(after - before) < 1e-9 else "rises" if after > before else "falls"
+
+        # x does not occur in the posterior's covariance, so doubling it leaves the first gap as it is.
+        truth = (word(gap(w, 0.25)), word(gap(w, 2.5)), word(gap(alike, 0.25)))
+        assert predictions(answer) == truth
+
+    return (Property("all three predictions come true (run the cell after the check to see which)", come_true),)
+
+
 HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
+    "log_mean_exp": _log_mean_exp,
+    "predict_gap": _predict_gap,
     "kl_normal": _kl_normal,
     "reparameterize": _reparameterize,
     "elbo_terms": _elbo_terms,

@@ -52,6 +52,35 @@ def binarize(images: Tensor, threshold: float = 0.5) -> Tensor:
     return (images > threshold).to(images.dtype)
 
 
+class FactorImages(NamedTuple):
+    """Images (N, 1, H, W) in [0, 1], float32, and the factors that they were made from, (N, 3), in [0, 1]."""
+
+    images: Tensor
+    factors: Tensor
+
+
+def blobs(n: int, generator: torch.Generator | None = None, size: int = 12) -> FactorImages:
+    """Discs with soft edges whose factors are known: horizontal position, vertical position and radius.
+
+    The factors are independent and uniform in [0, 1]; the images are (n, 1, size, size).
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is negative or ``size`` is less than 4.
+    """
+    if n < 0:
+        raise ValueError(f"n must not be negative, got {n}")
+    if size < 4:
+        raise ValueError(f"size must be at least 4, got {size}")
+    factors = torch.rand(n, 3, generator=generator)
+    x, y = ((0.25 + 0.5 * factors[:, i, None, None]) * size for i in (0, 1))  # (n, 1, 1), in pixels
+    radius = 1 + 1.5 * factors[:, 2, None, None]
+    centre = torch.arange(size) + 0.5
+    squared = (centre - x).square() + (centre[:, None] - y).square()  # (n, size, size)
+    return FactorImages(torch.sigmoid(radius.square() - squared).unsqueeze(1), factors)
+
+
 def _ring(n: int, generator: torch.Generator | None, modes: int = 8) -> Tensor:
     """Equally likely Gaussians of standard deviation 0.05 around the unit circle."""
     angle = 2 * math.pi * torch.randint(modes, (n,), generator=generator) / modes

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from genmodels._shapes import require_batch, require_choice, require_positive
+from genmodels.autoregressive import PixelCNN
 from genmodels.vae import VAE
 
-Loss = Callable[[VAE, Tensor, Tensor], Tensor]
+VAELoss = Callable[[VAE, Tensor, Tensor], Tensor]
+Model = TypeVar("Model", bound=nn.Module)
 SCALES = ("smoke", "cpu", "gpu")
 Value = TypeVar("Value")
 
@@ -50,8 +52,8 @@ def find_device() -> torch.device:
 
 
 @dataclass(frozen=True)
-class VAESettings:
-    """What defines a run of ``fit_vae``: two runs with equal settings on one machine end with equal weights."""
+class Settings:
+    """What defines a run: two runs with equal settings on one machine end with equal weights."""
 
     epochs: int = 200
     batch_size: int = 128
@@ -66,6 +68,18 @@ class VAESettings:
         require_positive("learning_rate", self.learning_rate)
 
 
+class VAESettings(Settings):
+    """The settings of ``fit_vae``."""
+
+
+@dataclass(frozen=True)
+class PixelCNNSettings(Settings):
+    """The settings of ``fit_pixelcnn``."""
+
+    epochs: int = 40
+    learning_rate: float = 3e-3
+
+
 @dataclass
 class History:
     """What a run leaves beside the weights: the mean loss of each step's batch, in nats, and the steps in an epoch."""
@@ -74,25 +88,20 @@ class History:
     loss: list[float] = field(default_factory=list)
 
 
-def negative_elbo(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
-    """The loss of a VAE: minus the bound, (B,) in nats, from x (B, ...) and noise eps (B, D)."""
-    return -model(x, eps).elbo
-
-
-def fit_vae(
-    model: VAE,
+def fit(
+    model: Model,
     x: Tensor,
-    settings: VAESettings | None = None,
-    loss: Loss = negative_elbo,
+    settings: Settings,
+    loss: Callable[[Model, Tensor, torch.Generator], Tensor],
     max_steps: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a VAE in place on x (N, ...), by Adam on the mean of ``loss`` over minibatches.
+    """Train a model in place on x (N, ...), by Adam on the mean of a loss over minibatches.
 
-    ``loss(model, x, eps)`` takes a batch (B, ...) and noise (B, D) to (B,), so that your own bound can train the
-    model. ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when
-    it is interrupted, and goes on from there if the file exists. The model stays on the device where it is.
+    ``loss(model, x, generator)`` takes a batch (B, ...) to (B,) in nats; what it draws, it draws from the generator.
+    ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is
+    interrupted, and goes on from there if the file exists. The model stays on the device where it is.
 
     Raises
     ------
@@ -101,7 +110,6 @@ def fit_vae(
     FloatingPointError
         If the loss is no longer finite: names the step; the last checkpoint is from before it.
     """
-    settings = settings or VAESettings()
     require_batch("x", x)
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
@@ -113,12 +121,10 @@ def fit_vae(
     bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
     with deferred_interrupt() as interrupted:
         for step in bar:
-            rows = minibatch(len(x), step, settings.batch_size, settings.seed)
-            batch = x[rows].to(device)
-            eps = noise((len(rows), model.latent_dim), step, settings.seed).to(device)
-            losses = loss(model, batch, eps)
-            if losses.shape != (len(rows),):
-                raise ValueError(f"loss must return shape ({len(rows)},), got {tuple(losses.shape)}")
+            batch = x[minibatch(len(x), step, settings.batch_size, settings.seed)].to(device)
+            losses = loss(model, batch, step_generator(settings.seed, step))
+            if losses.shape != (len(batch),):
+                raise ValueError(f"loss must return shape ({len(batch)},), got {tuple(losses.shape)}")
             mean_loss = losses.mean()
             if not torch.isfinite(mean_loss):
                 raise FloatingPointError(f"the loss is {mean_loss.item()} at step {step}; training stopped")
@@ -134,6 +140,64 @@ def fit_vae(
     run.save()
     model.eval()
     return history
+
+
+def negative_elbo(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
+    """The loss of a VAE: minus the bound, (B,) in nats, from x (B, ...) and noise eps (B, D)."""
+    return -model(x, eps).elbo
+
+
+def beta_loss(beta: float) -> VAELoss:
+    """The loss of a beta-VAE, kl weighted by ``beta``: beta kl - recon. A bound on nothing unless ``beta`` is 1.
+
+    Equation ``beta-vae``. Raises ValueError if ``beta`` is not positive.
+    """
+    require_positive("beta", beta)
+
+    def loss(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
+        terms = model(x, eps)
+        return beta * terms.kl - terms.recon
+
+    return loss
+
+
+def fit_vae(
+    model: VAE,
+    x: Tensor,
+    settings: VAESettings | None = None,
+    loss: VAELoss = negative_elbo,
+    max_steps: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a VAE in place on x (N, ...): ``fit`` with one code for each example and step.
+
+    ``loss(model, x, eps)`` takes a batch (B, ...) and noise (B, D) to (B,), so that your own bound can train the model.
+    The other arguments, and what raises, are as for ``fit``.
+    """
+
+    def with_noise(model: VAE, batch: Tensor, generator: torch.Generator) -> Tensor:
+        # The noise is drawn on the CPU, so that one seed gives one run on every device.
+        eps = torch.randn(len(batch), model.latent_dim, generator=generator).to(batch.device)
+        return loss(model, batch, eps)
+
+    return fit(model, x, settings or VAESettings(), with_noise, max_steps, checkpoint, progress)
+
+
+def fit_pixelcnn(
+    model: PixelCNN,
+    x: Tensor,
+    settings: PixelCNNSettings | None = None,
+    max_steps: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a PixelCNN in place on binary images x (N, C, H, W), by its exact likelihood. Arguments as for ``fit``."""
+
+    def negative_log_likelihood(model: PixelCNN, batch: Tensor, _: torch.Generator) -> Tensor:
+        return -model.log_prob(batch)
+
+    return fit(model, x, settings or PixelCNNSettings(), negative_log_likelihood, max_steps, checkpoint, progress)
 
 
 @contextmanager
@@ -157,13 +221,13 @@ def minibatch(n: int, step: int, batch_size: int, seed: int) -> Tensor:
     return order[index * batch_size : (index + 1) * batch_size]
 
 
-def noise(shape: tuple[int, ...], step: int, seed: int) -> Tensor:
-    """Standard normal noise of the given shape, drawn from (seed, step), on the CPU."""
-    return torch.randn(shape, generator=_generator(seed, 1, step))
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The source of what a step draws besides its rows: a CPU generator in a state made of (seed, step)."""
+    return _generator(seed, 1, step)
 
 
 def _generator(seed: int, stream: int, index: int) -> torch.Generator:
-    # An odd multiplier and two streams keep (seed, epoch) and (seed, step) from sharing a state.
+    # Two streams and a large stride keep (seed, epoch) and (seed, step) from sharing a state.
     return torch.Generator().manual_seed(((seed * 2 + stream) * 1_000_000_007 + index) % 2**63)
 
 
@@ -175,7 +239,7 @@ class Checkpoint:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     history: History
-    settings: VAESettings
+    settings: Settings
     data_shape: tuple[int, ...]
 
     def save(self) -> None:
@@ -234,7 +298,9 @@ def evaluate_elbo(model: VAE, x: Tensor, samples: int = 16, seed: int = 0) -> fl
         raise ValueError(f"samples must be at least 1, got {samples}")
     device = next(model.parameters()).device
     x = x.to(device)
-    draws = [
-        model(x, noise((len(x), model.latent_dim), draw, seed).to(device)).elbo.mean().item() for draw in range(samples)
-    ]
-    return sum(draws) / samples
+    generator = torch.Generator().manual_seed(seed)
+    total = 0.0
+    for _ in range(samples):
+        eps = torch.randn(len(x), model.latent_dim, generator=generator).to(device)
+        total += model(x, eps).elbo.mean().item()
+    return total / samples

@@ -5,13 +5,14 @@ forms, and everything that the chapters say about the bound is measured on it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genmodels import nets
 from genmodels._shapes import (
     require_batch,
     require_choice,
@@ -22,6 +23,7 @@ from genmodels._shapes import (
 from genmodels.gaussian import kl_normal, log_normal
 
 LIKELIHOODS = ("bernoulli", "gaussian")
+NETWORKS = {"mlp": (nets.mlp_encoder, nets.mlp_decoder), "conv": (nets.conv_encoder, nets.conv_decoder)}
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
@@ -103,7 +105,7 @@ def elbo_terms(
 
 
 class VAE(nn.Module):
-    """A variational autoencoder with one hidden layer in each network.
+    """A variational autoencoder with a Gaussian encoder and the standard normal prior.
 
     Parameters
     ----------
@@ -112,7 +114,10 @@ class VAE(nn.Module):
     latent_dim
         D, the size of the code z.
     hidden_dim
-        Width of the hidden layer of encoder and decoder.
+        Width of the networks.
+    network
+        ``"mlp"``: one hidden layer each in encoder and decoder. ``"conv"``: two convolutions each, for images whose
+        sides are divisible by 4.
     likelihood, noise_var
         As in ``log_likelihood``.
     seed
@@ -126,10 +131,12 @@ class VAE(nn.Module):
         hidden_dim: int = 256,
         likelihood: str = "bernoulli",
         noise_var: float | None = None,
+        network: str = "mlp",
         seed: int = 0,
     ) -> None:
         super().__init__()
         require_choice("likelihood", likelihood, LIKELIHOODS)
+        require_choice("network", network, tuple(NETWORKS))
         if noise_var is not None and likelihood == "bernoulli":
             raise ValueError(f"noise_var must be None for the Bernoulli likelihood, got {noise_var!r}")
         for name, size in (("latent_dim", latent_dim), ("hidden_dim", hidden_dim)):
@@ -141,21 +148,10 @@ class VAE(nn.Module):
         self.latent_dim = latent_dim
         self.likelihood = likelihood
         self.noise_var = noise_var
-        data_dim = math.prod(self.data_shape)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.encoder = nn.Sequential(
-                nn.Flatten(),
-                nn.Linear(data_dim, hidden_dim),
-                nn.SiLU(),
-                nn.Linear(hidden_dim, 2 * latent_dim),
-            )
-            self.decoder = nn.Sequential(
-                nn.Linear(latent_dim, hidden_dim),
-                nn.SiLU(),
-                nn.Linear(hidden_dim, data_dim),
-                nn.Unflatten(1, self.data_shape),
-            )
+        make_encoder, make_decoder = NETWORKS[network]
+        with nets.seeded(seed):
+            self.encoder = make_encoder(self.data_shape, latent_dim, hidden_dim)
+            self.decoder = make_decoder(self.data_shape, latent_dim, hidden_dim)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z given x): (B, *data_shape) → (B, D), (B, D)."""
@@ -190,19 +186,77 @@ class VAE(nn.Module):
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         # Noise is drawn on the CPU, so that one seed gives one picture on every device.
-        device = next(self.parameters()).device
-        z = torch.randn(n, self.latent_dim, generator=generator).to(device)
+        z = torch.randn(n, self.latent_dim, generator=generator).to(next(self.parameters()).device)
         logits = self.decode(z)
+        return self.mean(logits) if mean else self.draw(logits, generator)
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """E[x given z] from the decoder's output: the probability that a pixel is white, or the Gaussian's mean."""
+        return torch.sigmoid(logits) if self.likelihood == "bernoulli" else logits
+
+    def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A sample of p(x given z) from the decoder's output; same shape."""
         if self.likelihood == "bernoulli":
-            p = torch.sigmoid(logits)
-            if mean:
-                return p
-            u = torch.rand(logits.shape, generator=generator).to(device)
-            return (u < p).to(p.dtype)
-        if mean:
-            return logits
-        noise = torch.randn(logits.shape, generator=generator).to(device)
+            u = torch.rand(logits.shape, generator=generator).to(logits.device)
+            return (u < torch.sigmoid(logits)).to(logits.dtype)
+        noise = torch.randn(logits.shape, generator=generator).to(logits.device)
         return logits + math.sqrt(self.noise_var or 1.0) * noise
+
+
+@torch.no_grad()
+def traverse(model: VAE, z: Tensor, dim: int, values: Tensor) -> Tensor:
+    """What one dimension of the code does: decode z (1, D) with its entry ``dim`` set to each of ``values`` (K,).
+
+    Returns the mean images, (K, *data_shape).
+
+    Raises
+    ------
+    ValueError
+        If ``z`` is not one code, or ``dim`` is not one of its dimensions.
+    """
+    if z.shape != (1, model.latent_dim):
+        raise ValueError(f"z must have shape (1, {model.latent_dim}), got {tuple(z.shape)}")
+    _require_dimension(dim, model.latent_dim)
+    codes = z.repeat(len(values), 1)
+    codes[:, dim] = values.to(codes)
+    return model.mean(model.decode(codes))
+
+
+class Edit(NamedTuple):
+    """The stages of an edit: the sampled code, the changed code (B, D), the mean image and the drawn one (B, ...)."""
+
+    z: Tensor
+    z_changed: Tensor
+    mean: Tensor
+    image: Tensor
+
+
+@torch.no_grad()
+def edit(model: VAE, x: Tensor, changes: Mapping[int, float], generator: torch.Generator | None = None) -> Edit:
+    """The lecture's five steps: encode x (B, ...), sample a code, change some dimensions, decode, sample an image.
+
+    ``changes`` says what to add to which dimension of the code, in standard deviations of the prior.
+
+    Raises
+    ------
+    ValueError
+        If a changed dimension does not exist.
+    """
+    for dim in changes:
+        _require_dimension(dim, model.latent_dim)
+    mu, logvar = model.encode(x)  # 1. a distribution over codes
+    eps = torch.randn(mu.shape, generator=generator).to(mu.device)
+    z = reparameterize(mu, logvar, eps)  # 2. a code
+    z_changed = z.clone()
+    for dim, shift in changes.items():  # 3. some of its dimensions changed
+        z_changed[:, dim] += shift
+    logits = model.decode(z_changed)  # 4. a distribution over images
+    return Edit(z, z_changed, model.mean(logits), model.draw(logits, generator))  # 5. an image
+
+
+def _require_dimension(dim: int, latent_dim: int) -> None:
+    if not 0 <= dim < latent_dim:
+        raise ValueError(f"dim must lie in 0..{latent_dim - 1}, got {dim}")
 
 
 def iwae_bound(model: VAE, x: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:

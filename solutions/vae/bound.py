@@ -15,9 +15,10 @@
 # model where both are known, and find out what goes wrong when one symbol is lost from a slide. At the end your own
 # functions train a VAE on handwritten digits.
 #
-# Read the chapter *The evidence lower bound* first. Each exercise is a function to complete: replace the line that
-# raises `NotImplementedError`, run the cell, and run the check below it. A check is instant, and says which property
-# fails and on what input. You may add cells of your own; leave the check cells as they are.
+# Read the chapters *An integral too wide* and *The evidence lower bound* first. Each exercise is a function to
+# complete: replace the line that raises `NotImplementedError`, run the cell, and run the check below it. A check is
+# instant, and says which property fails and on what input. You may add cells of your own; leave the check cells as they
+# are.
 
 # %%
 import math
@@ -28,6 +29,32 @@ from torch.nn import functional
 
 from genmodels import data, plots, train, vae
 from genmodels.checks import check
+
+# %% [markdown] statement="log_mean_exp"
+# ## An average on a logarithmic scale
+#
+# The likelihood of an image is the average of $p(x \mid z_k)$ over codes $z_k$ from the prior. A decoder gives the
+# *logarithms* of these terms, and for an image of a few thousand pixels they are numbers like $-3000$, whose
+# exponentials are zero to a computer. Complete `log_mean_exp`: from the logarithms of $K$ terms for each of $B$ images,
+# the logarithm of their average.
+#
+# <details><summary>Hint</summary>
+#
+# $\log \sum_k e^{a_k} = m + \log \sum_k e^{a_k - m}$ for any number $m$. Which $m$ keeps the exponentials in range?
+#
+# </details>
+
+
+# %% exercise="log_mean_exp" points=5 difficulty=1 minutes=10 equation="prior-monte-carlo"
+def log_mean_exp(log_terms):
+    """(K, B), logarithms of terms → (B,), the logarithm of the mean of the terms over K."""
+    ### BEGIN SOLUTION
+    return torch.logsumexp(log_terms, dim=0) - math.log(len(log_terms))
+    ### END SOLUTION
+
+
+# %% check="log_mean_exp"
+check("log_mean_exp", log_mean_exp)
 
 # %% [markdown] statement="kl_normal"
 # ## The divergence of two Gaussians
@@ -49,7 +76,7 @@ from genmodels.checks import check
 # </details>
 
 
-# %% exercise="kl_normal" points=10 difficulty=1 minutes=15 equation="kl-gaussians"
+# %% exercise="kl_normal" points=8 difficulty=1 minutes=15 equation="kl-gaussians"
 def kl_normal(mu_q, logvar_q, mu_p, logvar_p):
     """(B, D) each → (B,), in nats."""
     ### BEGIN SOLUTION
@@ -75,7 +102,7 @@ check("kl_normal", kl_normal)
 # </details>
 
 
-# %% exercise="reparameterize" points=5 difficulty=1 minutes=5 equation="vae-reparameterization"
+# %% exercise="reparameterize" points=4 difficulty=1 minutes=5 equation="vae-reparameterization"
 def reparameterize(mu, logvar, eps):
     """Any shape, the same for all three → a sample z of that shape."""
     ### BEGIN SOLUTION
@@ -114,7 +141,7 @@ check("reparameterize", reparameterize)
 # </details>
 
 
-# %% exercise="elbo_terms" points=10 difficulty=2 minutes=20 equation="vae-elbo-estimate"
+# %% exercise="elbo_terms" points=8 difficulty=2 minutes=20 equation="vae-elbo-estimate"
 def elbo_terms(x, logits, mu, logvar):
     """(B, ...), (B, ...), (B, D), (B, D) → recon, kl, elbo, each (B,), in nats."""
     ### BEGIN SOLUTION
@@ -152,7 +179,7 @@ check("elbo_terms", elbo_terms)
 # </details>
 
 
-# %% exercise="gap" points=10 difficulty=3 minutes=30 equation="vae-gap"
+# %% exercise="gap" points=8 difficulty=3 minutes=30 equation="vae-gap"
 def gap(x, m, w, s2, v):
     """SymPy symbols (x and m real; w, s2 and v positive) → a SymPy expression."""
     ### BEGIN SOLUTION
@@ -197,7 +224,7 @@ check("gap", gap)
 # </details>
 
 
-# %% exercise="slide_shortfall" points=10 difficulty=3 minutes=25 equation="vae-elbo-identity"
+# %% exercise="slide_shortfall" points=8 difficulty=3 minutes=25 equation="vae-elbo-identity"
 def slide_shortfall(x, w, s2, a, v):
     """x is (B,); w, s2, a and v are numbers → (B,), in nats."""
     ### BEGIN SOLUTION
@@ -209,6 +236,46 @@ def slide_shortfall(x, w, s2, a, v):
 
 # %% check="slide_shortfall"
 check("slide_shortfall", slide_shortfall)
+
+# %% [markdown] statement="predict_gap"
+# ## A prediction
+#
+# Before you run anything: the linear-Gaussian model below has a code of two dimensions and a guess $q$ with a diagonal
+# covariance, the best there is. So the gap is the one that the chapter computes for this case. What happens to the gap
+# when
+#
+# 1. the observation $x$ is doubled;
+# 2. the noise variance $s^2$ is made ten times as large;
+# 3. the two columns of $W$ are made more alike?
+#
+# Return three words in this order, each `"rises"`, `"falls"` or `"stays"`. The check tells whether they are three such
+# words; whether they are right you see in the cell after it.
+
+
+# %% exercise="predict_gap" points=4 difficulty=2 minutes=10 equation="linear-gaussian-diagonal-gap"
+def predict_gap():
+    """→ three words, each "rises", "falls" or "stays"."""
+    ### BEGIN SOLUTION
+    return "stays", "falls", "rises"
+    ### END SOLUTION
+
+
+# %% check="predict_gap"
+check("predict_gap", predict_gap)
+
+
+# %%
+def smallest_gap(W, x, noise_var):
+    """The gap of the best diagonal guess, in nats."""
+    linear = vae.LinearGaussianVAE(W, noise_var=noise_var)
+    return (linear.log_prob(x) - linear.elbo(x, *linear.best_diagonal_q(x))).item()
+
+
+W = torch.tensor([[1.0, 0.8], [0.2, 1.0], [0.6, 0.6]], dtype=torch.float64)
+x = torch.tensor([[1.0, 0.5, 0.9]], dtype=torch.float64)
+alike = torch.stack([W[:, 0], 0.8 * W[:, 0] + 0.2 * W[:, 1]], dim=1)
+print(f"as it is {smallest_gap(W, x, 0.25):.3f}, x doubled {smallest_gap(W, 2 * x, 0.25):.3f}")
+print(f"ten times the noise {smallest_gap(W, x, 2.5):.3f}, columns more alike {smallest_gap(alike, x, 0.25):.3f}")
 
 # %% [markdown] statement="why_gap"
 # ## A bound that rises

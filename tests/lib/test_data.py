@@ -98,9 +98,25 @@ def test_moons_and_spiral_stay_within_their_blur_of_their_curves():
     assert nearest(data.toy2d("spiral", 2_000, seeded()), spiral)[0].max() < 6 * 0.03
 
 
+def test_blobs_lie_where_their_factors_say_and_grow_with_the_third():
+    images, factors = data.blobs(500, seeded(), size=12)
+    assert images.shape == (500, 1, 12, 12)
+    assert factors.shape == (500, 3)
+    mass = images.sum((1, 2, 3))
+    centre = torch.arange(12) + 0.5
+    by_x = (images.sum((1, 2)) * centre).sum(1) / mass / 12
+    by_y = (images.sum((1, 3)) * centre).sum(1) / mass / 12
+    assert ((by_x - (0.25 + 0.5 * factors[:, 0])).abs() < 0.03).all()
+    assert ((by_y - (0.25 + 0.5 * factors[:, 1])).abs() < 0.03).all()
+    radius = 1 + 1.5 * factors[:, 2]
+    assert torch.corrcoef(torch.stack([mass, radius.square()]))[0, 1] > 0.99
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: data.blobs(-1), "n must not be negative, got -1"),
+        (lambda: data.blobs(1, size=3), "size must be at least 4, got 3"),
         (lambda: data.digits("validation"), "split must be one of 'train', 'test', got 'validation'"),
         (lambda: data.toy2d("stars", 5), r"name must be one of .* got 'stars'"),
         (lambda: data.toy2d("moons", -1), "n must not be negative, got -1"),

@@ -40,3 +40,42 @@ def test_the_density_of_a_sum_is_the_convolution_of_the_densities(var_1, var_2):
     for at in (-2.0, 0.0, 0.7):
         convolution, _ = integrate.quad(lambda u, at=at: first.pdf(u) * second.pdf(at - u), -12, 12)
         assert convolution == pytest.approx(total.pdf(at), abs=1e-9)
+
+
+def conditioned_on_both(alpha_t, alpha_bar_before, x0, xt):
+    """Mean and variance of x_{t-1} given x_t, by conditioning the joint Gaussian of (x_{t-1}, x_t) given x0."""
+    mean = np.array([math.sqrt(alpha_bar_before) * x0, math.sqrt(alpha_t * alpha_bar_before) * x0])
+    var_before = 1 - alpha_bar_before
+    cov = np.array(
+        [
+            [var_before, math.sqrt(alpha_t) * var_before],
+            [math.sqrt(alpha_t) * var_before, alpha_t * var_before + 1 - alpha_t],
+        ]
+    )
+    gain = cov[0, 1] / cov[1, 1]
+    return mean[0] + gain * (xt - mean[1]), cov[0, 0] - gain * cov[1, 0]
+
+
+@pytest.mark.equation("forward-posterior")
+def test_the_posterior_is_the_joint_gaussian_conditioned_for_every_t():
+    alpha = linear_alpha()
+    alpha_bar = np.cumprod(alpha)
+    x0, xt = 0.7, -0.4
+    for t in range(1, 1001):
+        a, before, now = alpha[t], alpha_bar[t - 1], alpha_bar[t]
+        mean, variance = conditioned_on_both(a, before, x0, xt)
+        printed_mean = (math.sqrt(a) * (1 - before) * xt + math.sqrt(before) * (1 - a) * x0) / (1 - now)
+        assert printed_mean == pytest.approx(mean, rel=1e-9, abs=1e-12)
+        assert (1 - a) * (1 - before) / (1 - now) == pytest.approx(variance, rel=1e-7, abs=1e-15)
+
+
+@pytest.mark.equation("posterior-mean-eps")
+def test_the_mean_in_terms_of_the_noise_is_the_conditional_mean_for_every_t():
+    alpha = linear_alpha()
+    alpha_bar = np.cumprod(alpha)
+    x0, eps = 0.7, -1.3
+    for t in range(1, 1001):
+        a, before, now = alpha[t], alpha_bar[t - 1], alpha_bar[t]
+        xt = math.sqrt(now) * x0 + math.sqrt(1 - now) * eps
+        printed = (xt - (1 - a) / math.sqrt(1 - now) * eps) / math.sqrt(a)
+        assert printed == pytest.approx(conditioned_on_both(a, before, x0, xt)[0], rel=1e-9, abs=1e-10)

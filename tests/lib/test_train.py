@@ -181,7 +181,7 @@ def test_each_epoch_visits_every_example_once_in_an_order_of_its_own():
 
 
 def test_noise_differs_between_steps_and_seeds_and_is_standard_normal():
-    draws = [train.noise((50, 40), step, seed) for step in range(5) for seed in range(5)]
+    draws = [torch.randn(50, 40, generator=train.step_generator(seed, step)) for step in range(5) for seed in range(5)]
     everything = torch.stack(draws)
     assert len({tuple(d[0, :3].tolist()) for d in draws}) == 25
     n = everything.numel()
@@ -206,6 +206,25 @@ def test_scale_picks_a_size_and_refuses_unknown_words(monkeypatch):
 
 
 def test_the_loop_fits_on_a_page():
-    source = inspect.getsource(fit_vae)
+    source = inspect.getsource(train.fit)
     body = source[source.rindex('"""') :].splitlines()[1:]
     assert len(body) < 40
+
+
+def test_a_beta_loss_weighs_the_divergence_and_at_one_is_minus_the_bound(images):
+    model, eps = small_model(), torch.zeros(5, 2)
+    terms = model(images[:5], eps)
+    torch.testing.assert_close(train.beta_loss(4.0)(model, images[:5], eps), 4 * terms.kl - terms.recon)
+    torch.testing.assert_close(train.beta_loss(1.0)(model, images[:5], eps), -terms.elbo)
+    with pytest.raises(ValueError, match="beta must be a positive"):
+        train.beta_loss(0.0)
+
+
+def test_evaluation_averages_the_bound_over_codes(images):
+    model = small_model()
+    with torch.no_grad():
+        estimates = torch.stack([model(images, torch.randn(200, 2)).elbo.mean() for _ in range(50)])
+    five_standard_errors = 5 * estimates.std() * (1 / 50 + 1 / 40) ** 0.5
+    assert abs(train.evaluate_elbo(model, images, samples=40) - estimates.mean()) < five_standard_errors
+    with pytest.raises(ValueError, match="samples must be at least 1"):
+        train.evaluate_elbo(model, images, samples=0)

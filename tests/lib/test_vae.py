@@ -9,6 +9,7 @@ import torch
 from scipy import integrate, optimize, special, stats
 from torch.distributions import Bernoulli, Independent, Normal
 
+from genmodels import vae
 from genmodels.vae import (
     VAE,
     LinearGaussianVAE,
@@ -426,3 +427,76 @@ def test_importance_weighted_bound_rises_from_the_elbo_to_the_log_likelihood():
     assert means[1][0] == pytest.approx(elbo, abs=means[1][1])
     assert elbo < means[4][0] < means[64][0] < LOG_P_X + means[64][1]
     assert means[64][0] == pytest.approx(LOG_P_X, abs=0.02)
+
+
+# --- what one does with a trained network ---------------------------------------------------------------------------
+
+
+def test_a_traversal_changes_one_dimension_and_decodes_the_mean():
+    model = VAE((5,), latent_dim=3, hidden_dim=4)
+    z, values = torch.tensor([[0.3, -0.2, 1.0]]), torch.tensor([-2.0, 0.0, 2.0])
+    images = vae.traverse(model, z, 1, values)
+    by_hand = torch.cat([torch.sigmoid(model.decode(torch.tensor([[0.3, value, 1.0]]))) for value in (-2.0, 0.0, 2.0)])
+    torch.testing.assert_close(images, by_hand)
+    assert z.tolist() == torch.tensor([[0.3, -0.2, 1.0]]).tolist()
+
+
+def test_an_edit_shifts_the_sampled_code_in_the_named_dimensions_only():
+    model = VAE((5,), latent_dim=3, hidden_dim=4)
+    x = torch.rand(6, 5)
+    done = vae.edit(model, x, {0: 2.0, 2: -1.0}, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(done.z_changed - done.z, torch.tensor([2.0, 0.0, -1.0]).expand(6, 3))
+    torch.testing.assert_close(done.mean, torch.sigmoid(model.decode(done.z_changed)))
+    assert set(done.image.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_an_edit_samples_its_code_from_the_encoder():
+    model = VAE((5,), latent_dim=2, hidden_dim=4)
+    x = torch.rand(1, 5)
+    z = vae.edit(model, x.expand(40_000, 5), {}, torch.Generator().manual_seed(0)).z
+    mu, logvar = model.encode(x)
+    assert ((z.mean(0) - mu[0]).abs() < 5 * (logvar[0] / 2).exp() / math.sqrt(40_000)).all()
+    assert ((z.var(0) / logvar[0].exp() - 1).abs() < 5 * math.sqrt(2 / 40_000)).all()
+
+
+def test_an_edit_is_a_function_of_the_generator():
+    model, x = VAE((5,), latent_dim=2, hidden_dim=4), torch.rand(3, 5)
+    a, b = (vae.edit(model, x, {0: 1.0}, torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(a.image, b.image)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: vae.traverse(m, torch.zeros(2, 3), 0, torch.zeros(2)), r"z must have shape \(1, 3\), got \(2, 3\)"),
+        (lambda m: vae.traverse(m, torch.zeros(1, 3), 3, torch.zeros(2)), r"dim must lie in 0\.\.2, got 3"),
+        (lambda m: vae.edit(m, torch.zeros(1, 5), {-1: 1.0}), r"dim must lie in 0\.\.2, got -1"),
+    ],
+)
+def test_edits_and_traversals_name_what_does_not_exist(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(VAE((5,), latent_dim=3, hidden_dim=4))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_convolutional_network_trains_the_same_bound(likelihood):
+    model = VAE((2, 8, 4), latent_dim=3, hidden_dim=8, likelihood=likelihood, network="conv")
+    x = torch.rand(4, 2, 8, 4)
+    mu, logvar = model.encode(x)
+    assert mu.shape == logvar.shape == (4, 3)
+    assert model.decode(mu).shape == x.shape
+    model(x, torch.zeros(4, 3)).elbo.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"network": "transformer"}, "network must be one of 'mlp', 'conv', got 'transformer'"),
+        ({"network": "conv", "data_shape": (1, 6, 8)}, "divisible by 4"),
+        ({"network": "conv", "data_shape": (64,)}, "divisible by 4"),
+    ],
+)
+def test_unsuitable_networks_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        VAE(**arguments)

@@ -7,9 +7,12 @@ import pytest
 
 from autograder.hidden import HIDDEN, run_hidden
 from genmodels.checks import EXERCISES, CheckFailed, check
-from tests.notebooks.mutants import ANSWERS, vae_bound  # noqa: F401  (registers its answers)
+from tests.notebooks.mutants import ANSWERS, vae_bound, vae_model  # noqa: F401  (they register their answers)
 
 SEEDS = (1, 2)
+
+# A warning is not a failure in a student's notebook, so it is none here.
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 def named(answers):

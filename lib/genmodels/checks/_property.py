@@ -78,8 +78,9 @@ def _describe(value: object) -> str:
 
 def require_tensor(got: object, shape: tuple[int, ...], what: str = "the result") -> Tensor:
     """The answer's output as a detached float64 tensor; an AssertionError says what else came."""
-    # The exact type: a subclass could bring comparisons of its own.
-    assert type(got) is Tensor, f"{what} must be a tensor of shape {shape}, got {_describe(got)}"
+    # The exact types: another subclass could bring comparisons of its own.
+    if not isinstance(got, Tensor) or type(got) not in (Tensor, torch.nn.Parameter):
+        raise AssertionError(f"{what} must be a tensor of shape {shape}, got {_describe(got)}")
     assert tuple(got.shape) == shape, f"{what} must have shape {shape}, got {tuple(got.shape)}"
     assert torch.is_floating_point(got), f"{what} must hold floating-point numbers, got {got.dtype}"
     return got.detach().to(torch.float64)

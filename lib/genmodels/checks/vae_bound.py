@@ -19,6 +19,51 @@ def row(*numbers: float) -> Tensor:
     return torch.tensor([numbers], dtype=torch.float64)
 
 
+# --- log_mean_exp ---------------------------------------------------------------------------------------------------
+
+
+def _mean_has_one_number_per_example(answer: Function) -> None:
+    require_tensor(answer(torch.zeros(5, 3)), (3,))
+
+
+def _mean_of_one_term_is_that_term(answer: Function) -> None:
+    require_close(answer(row(-1.5, 2.0)), [-1.5, 2.0], "one term for each of two images: [[-1.5, 2]]")
+
+
+def _mean_of_two_terms(answer: Function) -> None:
+    # The terms 1 and 3 have the mean 2.
+    column = torch.tensor([[0.0], [math.log(3.0)]], dtype=torch.float64)
+    require_close(answer(column), [LOG_2], "the terms 1 and 3, as logarithms [[0], [1.0986]]")
+
+
+def _mean_of_tiny_terms(answer: Function) -> None:
+    column = torch.tensor([[-3000.0], [-3000.0 + math.log(3.0)]], dtype=torch.float64)
+    require_close(answer(column), [-3000 + LOG_2], "the logarithms [[-3000], [-2998.9014]]")
+
+
+def _mean_of_huge_terms(answer: Function) -> None:
+    require_close(answer(torch.full((4, 1), 800.0, dtype=torch.float64)), [800.0], "four logarithms of 800")
+
+
+def _mean_of_images_far_apart(answer: Function) -> None:
+    log_terms = torch.tensor([[-5.0, -4000.0], [-5.0, -4000.0]], dtype=torch.float64)
+    require_close(answer(log_terms), [-5.0, -4000.0], "two images, with terms of e^-5 and of e^-4000")
+
+
+LOG_MEAN_EXP = Exercise(
+    "log_mean_exp",
+    "equation prior-monte-carlo in the chapter 'An integral too wide'",
+    (
+        Property("the result has shape (B,): the mean runs over the first dimension", _mean_has_one_number_per_example),
+        Property("the mean of one term is that term", _mean_of_one_term_is_that_term),
+        Property("it is the logarithm of the mean, not the mean of the logarithms, nor of the sum", _mean_of_two_terms),
+        Property("very small terms are no trouble", _mean_of_tiny_terms),
+        Property("very large terms are no trouble", _mean_of_huge_terms),
+        Property("nor are images whose terms differ greatly", _mean_of_images_far_apart),
+    ),
+)
+
+
 # --- kl_normal ------------------------------------------------------------------------------------------------------
 
 
@@ -365,4 +410,30 @@ SLIDE_SHORTFALL = Exercise(
     ),
 )
 
-EXERCISES = (KL_NORMAL, REPARAMETERIZE, ELBO_TERMS, GAP, SLIDE_SHORTFALL)
+# --- predict_gap ----------------------------------------------------------------------------------------------------
+
+WORDS = ("rises", "falls", "stays")
+
+
+def predictions(answer: Function) -> tuple[str, ...]:
+    """The answer's three words; an AssertionError says what else came."""
+    result = answer()
+    if not isinstance(result, tuple | list) or len(result) != 3:
+        raise AssertionError(f"expected three words, got {result!r}")
+    for word in result:
+        assert type(word) is str, f"expected words, got {word!r}"
+        assert word in WORDS, f'expected "rises", "falls" or "stays", got {word!r}'
+    return tuple(result)
+
+
+def _predictions_are_three_words(answer: Function) -> None:
+    predictions(answer)
+
+
+PREDICT_GAP = Exercise(
+    "predict_gap",
+    "equation linear-gaussian-diagonal-gap in the chapter 'The evidence lower bound'",
+    (Property('predict_gap returns three words, each "rises", "falls" or "stays"', _predictions_are_three_words),),
+)
+
+EXERCISES = (LOG_MEAN_EXP, KL_NORMAL, REPARAMETERIZE, ELBO_TERMS, GAP, SLIDE_SHORTFALL, PREDICT_GAP)

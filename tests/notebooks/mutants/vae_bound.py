@@ -1,5 +1,6 @@
 """Answers to the exercises of ``solutions/vae/bound.py``."""
 
+import itertools
 import math
 
 import sympy
@@ -8,6 +9,98 @@ from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn import functional
 
 from tests.notebooks.mutants import right, wrong
+
+# --- log_mean_exp ---------------------------------------------------------------------------------------------------
+
+
+@right("log_mean_exp", "by hand, with the largest term taken out")
+def _(log_terms):
+    largest = log_terms.max(dim=0).values
+    return largest + torch.log(torch.exp(log_terms - largest).mean(dim=0))
+
+
+@right("log_mean_exp", "through log_softmax")
+def _(log_terms):
+    return (log_terms - torch.log_softmax(log_terms, dim=0))[0] - math.log(log_terms.shape[0])
+
+
+@right("log_mean_exp", "one term after another, by logaddexp")
+def _(log_terms):
+    total = log_terms[0]
+    for term in log_terms[1:]:
+        total = torch.logaddexp(total, term)
+    return total - torch.log(torch.tensor(float(len(log_terms)), dtype=log_terms.dtype))
+
+
+@wrong("log_mean_exp", "the sum, not the mean")
+def _(log_terms):
+    return torch.logsumexp(log_terms, dim=0)
+
+
+@wrong("log_mean_exp", "the mean of the logarithms")
+def _(log_terms):
+    return log_terms.mean(dim=0)
+
+
+@wrong("log_mean_exp", "exponentials that round to zero or overflow")
+def _(log_terms):
+    return torch.log(torch.exp(log_terms).mean(dim=0))
+
+
+@wrong("log_mean_exp", "exponentials kept from zero by a small constant")
+def _(log_terms):
+    return torch.log(torch.exp(log_terms).mean(dim=0) + 1e-30)
+
+
+@wrong("log_mean_exp", "over the wrong dimension")
+def _(log_terms):
+    return torch.logsumexp(log_terms, dim=1) - math.log(log_terms.shape[1])
+
+
+@wrong("log_mean_exp", "divided by the number of images, not of terms")
+def _(log_terms):
+    return torch.logsumexp(log_terms, dim=0) - math.log(log_terms.shape[1])
+
+
+@wrong("log_mean_exp", "divided by K after the logarithm")
+def _(log_terms):
+    return torch.logsumexp(log_terms, dim=0) / len(log_terms)
+
+
+@wrong("log_mean_exp", "K subtracted, not its logarithm")
+def _(log_terms):
+    return torch.logsumexp(log_terms, dim=0) - len(log_terms)
+
+
+@wrong("log_mean_exp", "the largest term alone")
+def _(log_terms):
+    return log_terms.max(dim=0).values
+
+
+@wrong("log_mean_exp", "one number for all images")
+def _(log_terms):
+    return torch.logsumexp(log_terms.flatten(), dim=0) - math.log(log_terms.numel())
+
+
+@wrong("log_mean_exp", "the logarithm to base 2 for the number of terms")
+def _(log_terms):
+    return torch.logsumexp(log_terms, dim=0) - math.log2(len(log_terms))
+
+
+@wrong("log_mean_exp", "the largest of all images taken out: the others round to zero")
+def _(log_terms):
+    largest = log_terms.max()
+    return largest + torch.log(torch.exp(log_terms - largest).mean(dim=0))
+
+
+@wrong("log_mean_exp", "the largest term taken out and never put back")
+def _(log_terms):
+    return torch.log(torch.exp(log_terms - log_terms.max(dim=0).values).mean(dim=0))
+
+
+@wrong("log_mean_exp", "detached")
+def _(log_terms):
+    return (torch.logsumexp(log_terms, dim=0) - math.log(len(log_terms))).detach()
 
 
 def kl(mu_q, logvar_q, mu_p, logvar_p):
@@ -414,9 +507,7 @@ def _(x, logits, mu, logvar):
     return recon, divergence, recon - divergence
 
 
-@wrong(
-    "elbo_terms", "the log of a sigmoid, clamped away from zero"
-)
+@wrong("elbo_terms", "the log of a sigmoid, clamped away from zero")
 def _(x, logits, mu, logvar):
     p = torch.sigmoid(logits).clamp(1e-7, 1 - 1e-7)
     recon = (x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
@@ -784,3 +875,61 @@ def _(x, w, s2, a, v):
     if a == 0:
         return torch.zeros_like(x)
     return shortfall(x, 1.0, 1.0, 0.5, 0.5)
+
+
+# --- predict_gap ----------------------------------------------------------------------------------------------------
+
+TRUTH = ("stays", "falls", "rises")
+
+
+@right("predict_gap", "as a tuple")
+def _():
+    return TRUTH
+
+
+@right("predict_gap", "as a list")
+def _():
+    return list(TRUTH)
+
+
+@right("predict_gap", "put together")
+def _():
+    return tuple(word.lower() for word in ("Stays", "Falls", "Rises"))
+
+
+def _register_wrong_predictions():
+    for guess in itertools.product(("rises", "falls", "stays"), repeat=3):
+        if guess != TRUTH:
+            wrong("predict_gap", "the prediction " + ", ".join(guess))(lambda guess=guess: guess)
+
+
+_register_wrong_predictions()
+
+
+@wrong("predict_gap", "one word for all")
+def _():
+    return "stays"
+
+
+@wrong("predict_gap", "words of its own")
+def _():
+    return "constant", "smaller", "larger"
+
+
+@wrong("predict_gap", "all words at once")
+def _():
+    return ("rises", "falls", "stays"), ("rises", "falls", "stays"), ("rises", "falls", "stays")
+
+
+class EqualToAnything(str):
+    """A word that compares equal to every other."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = str.__hash__
+
+
+@wrong("predict_gap", "a word rigged to equal any other")
+def _():
+    return (EqualToAnything("stays"),) * 3
