@@ -1,0 +1,96 @@
+"""The networks that are shipped: small, safe to load, and as good as their cards say."""
+
+import re
+
+import pytest
+import safetensors
+import torch
+
+from genmodels import data, pretrained, train
+from genmodels.autoregressive import bits_per_dimension
+from genmodels.vae import iwae_bound
+
+NAMES = sorted(pretrained.ARCHITECTURES)
+HELD_OUT = data.digits("test")
+
+
+def card(name):
+    """The rows of a card, as a dictionary."""
+    text = (pretrained.FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", text, re.MULTILINE))
+
+
+def number(text):
+    return float(re.match(r"-?[\d.]+", text)[0])
+
+
+def test_there_is_a_file_and_a_card_for_each_name_and_for_nothing_else():
+    assert sorted(path.stem for path in pretrained.FOLDER.glob("*.safetensors")) == NAMES
+    assert sorted(path.stem for path in pretrained.FOLDER.glob("*.md")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_file_is_small_and_its_card_says_how_it_was_made(name):
+    path = pretrained.FOLDER / f"{name}.safetensors"
+    assert path.stat().st_size < 4_000_000
+    with safetensors.safe_open(path, framework="pt") as file:
+        assert set(file.keys()) == set(pretrained.ARCHITECTURES[name]().state_dict())
+    rows = card(name)
+    assert rows["command"] == f"`python tools/train_weights.py {name}`"
+    assert re.fullmatch(r"[0-9a-f]{7,40}", rows["commit"])
+    assert {"seed", "data", "parameters", "training time"} <= rows.keys()
+
+
+def test_all_files_together_stay_under_their_limit():
+    assert sum(path.stat().st_size for path in pretrained.FOLDER.iterdir()) < 25_000_000
+
+
+def test_the_classifier_is_as_accurate_and_as_sure_as_its_card_says():
+    rows, classifier = card("digit_classifier"), pretrained.load("digit_classifier")
+    for name, images in (("grey", HELD_OUT.images), ("black and white", data.binarize(HELD_OUT.images))):
+        with torch.no_grad():
+            confidence, classes = torch.softmax(classifier(images), dim=1).max(dim=1)
+        accuracy = 100 * (classes == HELD_OUT.labels).double().mean().item()
+        assert accuracy == pytest.approx(number(rows[f"accuracy on {name} held-out digits"]), abs=0.35)
+        sure = 100 * (confidence > 0.9).double().mean().item()
+        assert sure == pytest.approx(
+            number(rows[f"share of {name} held-out digits with a confidence above 0.9"]), abs=0.7
+        )
+
+
+@pytest.mark.parametrize("name", ["vae_digits", "vae_digits_2d"])
+def test_the_autoencoders_reach_the_bounds_of_their_cards(name):
+    rows, model = card(name), pretrained.load(name)
+    images = data.binarize(HELD_OUT.images)
+    with torch.no_grad():
+        tighter = iwae_bound(model, images, 64, torch.Generator().manual_seed(5)).mean().item()
+    assert train.evaluate_elbo(model, images, samples=32, seed=5) == pytest.approx(
+        number(rows["evidence lower bound on held-out digits"]), abs=0.15
+    )
+    assert tighter == pytest.approx(number(rows["importance-weighted bound, 64 codes"]), abs=0.1)
+
+
+def test_the_pixelcnn_has_the_likelihood_of_its_card():
+    rows, model = card("pixelcnn_digits"), pretrained.load("pixelcnn_digits")
+    with torch.no_grad():
+        log_prob = model.log_prob(data.binarize(HELD_OUT.images))
+    assert log_prob.mean().item() == pytest.approx(number(rows["log-likelihood of held-out digits"]), abs=0.01)
+    bits = bits_per_dimension(log_prob, 64).mean().item()
+    assert bits == pytest.approx(number(rows["bits per dimension"]), abs=0.001)
+
+
+def test_most_samples_of_the_autoencoder_convince_the_classifier_and_all_classes_appear():
+    samples = pretrained.load("vae_digits").sample(500, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        confidence, classes = torch.softmax(pretrained.load("digit_classifier")(samples), dim=1).max(dim=1)
+    sure = confidence > 0.9
+    assert sure.double().mean() > 0.6
+    assert len(classes[sure].unique()) == 10
+
+
+def test_an_unknown_or_missing_network_is_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"name must be one of .* got 'gpt'"):
+        pretrained.load("gpt")
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"vae_digits\.safetensors is not in .* `make weights`"):
+        pretrained.load("vae_digits")
