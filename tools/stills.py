@@ -9,15 +9,40 @@ The numbers come from `genmodels`, the shapes from here; the inks are classes of
 from __future__ import annotations
 
 import argparse
+import random
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import NormalDist
 
 import torch
 
+from genmodels import data, pretrained
 from genmodels.gaussian import kl_normal, log_normal
-from genmodels.vae import LinearGaussianVAE
+from genmodels.vae import LinearGaussianVAE, reparameterize
 
 STILLS = Path(__file__).resolve().parents[1] / "book" / "assets" / "stills"
+
+
+Point = tuple[float, float]
+
+
+def line(points: Iterable[Point]) -> str:
+    """The `d` of a path through the points."""
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def signed(text: object) -> str:
+    return str(text).replace("-", "−")
+
+
+def ticks(values: Iterable[float], at: Callable[[float], float], y: float) -> str:
+    """Marks and numbers below a horizontal axis at height y."""
+    return "".join(
+        f'<line x1="{at(v):.1f}" x2="{at(v):.1f}" y1="{y}" y2="{y + 4}"/>'
+        f'<text x="{at(v):.1f}" y="{y + 18}">{signed(v)}</text>'
+        for v in values
+    )
 
 
 def elbo_gap() -> str:
@@ -45,27 +70,17 @@ def elbo_gap() -> str:
 
     def path(density: torch.Tensor) -> str:
         points = zip(z[:, 0].tolist(), density.tolist(), strict=True)
-        return "M" + "L".join(f"{at(zi):.1f} {bottom - p / highest * (bottom - top):.1f}" for zi, p in points)
-
-    ticks = "".join(
-        f'<line x1="{at(v):.1f}" x2="{at(v):.1f}" y1="{bottom}" y2="{bottom + 4}"/>'
-        + (f'<text x="{at(v):.1f}" y="{bottom + 18}">{str(v).replace("-", "−")}</text>' if abs(v) < 4 else "")
-        for v in range(-4, 5)
-    )
+        return line((at(zi), bottom - p / highest * (bottom - top)) for zi, p in points)
 
     def nats(value: float) -> float:
         return left + (value + 10) / 10 * (right - left)
 
-    scale = "".join(
-        f'<line x1="{nats(v):.1f}" x2="{nats(v):.1f}" y1="316" y2="320"/>'
-        f'<text x="{nats(v):.1f}" y="334">{str(v).replace("-", "−")}</text>'
-        for v in range(-10, 0, 2)
-    ).replace("<text", '<text class="gm-axis-first"', 1)
+    scale = ticks(range(-10, 0, 2), nats, 316).replace("<text", '<text class="gm-axis-first"', 1)
     number = "{:.3f}".format
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 372">
 <!-- Written by tools/stills.py. -->
-<g class="gm-axis"><line x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>{ticks}\
-<text class="gm-axis-name" x="{right - 2}" y="{bottom + 18}">z</text></g>
+<g class="gm-axis"><line x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>\
+{ticks(range(-3, 4), at, bottom)}<text class="gm-axis-name" x="{right - 2}" y="{bottom + 18}">z</text></g>
 <path class="gm-c-q-fill" d="{path(densities["q"])}Z"/>
 <path class="gm-c-prior" d="{path(densities["prior"])}"/>
 <path class="gm-c-exact" d="{path(densities["exact"])}"/>
@@ -86,7 +101,140 @@ gap = {number(gap)} nats, at x = 1.5</text>
 """.replace("= -", "= −")
 
 
-DRAWINGS = {"elbo-gap": elbo_gap}
+def noise() -> list[float]:
+    """24 draws of a standard normal, to two decimals, sorted; from a generator that is the same everywhere."""
+    generator = random.Random(11)
+    return sorted(round(NormalDist().inv_cdf(generator.random()), 2) for _ in range(24))
+
+
+def reparameterization() -> str:
+    """The start of the figure in book/assets/js/live/reparameterization.js: mu = sigma = 1."""
+    eps = torch.tensor(noise(), dtype=torch.float64)[:, None]
+    mu = torch.ones_like(eps, requires_grad=True)
+    z = reparameterize(mu, torch.zeros_like(eps), eps)
+    f = z.square()
+    (slope,) = torch.autograd.grad(f.sum(), mu)  # of each sample, dz / dmu being 1
+    # The moments of a standard normal by quadrature, exact for polynomials: the variances of one sample of each.
+    nodes, weights = torch.linspace(-12, 12, 4801, dtype=torch.float64)[:, None], 24 / 4800
+    density = log_normal(nodes, torch.zeros_like(nodes), torch.zeros_like(nodes)).exp() * weights
+    at_nodes = reparameterize(torch.ones_like(nodes), torch.zeros_like(nodes), nodes)[:, 0]
+    variances = [
+        float(density @ estimate.square() - (density @ estimate).square())
+        for estimate in (2 * at_nodes, at_nodes.square() * nodes[:, 0])
+    ]
+
+    width, left, right, top, bottom, row_noise, row_z = 640, 8, 632, 172, 330, 38, 118
+    samples, values = z[:, 0].tolist(), f[:, 0].tolist()
+    highest = 1.05 * max(values)
+
+    def at(value: float) -> float:
+        return left + (value + 6.4) / 12.8 * (right - left)
+
+    def y(value: float) -> float:
+        return bottom - value / highest * (bottom - top)
+
+    def tangent(i: int) -> str:
+        x, level = at(samples[i]), y(values[i])
+        rise = slope[i].item() * (bottom - top) / highest / ((right - left) / 12.8)
+        dx, dy = 24 / (1 + rise**2) ** 0.5, 24 * rise / (1 + rise**2) ** 0.5
+        return line([(x - dx, level + dy), (x + dx, level - dy)])
+
+    def log(variance: float) -> float:
+        return left + (torch.tensor(variance, dtype=torch.float64).log10().item() + 2) / 6 * (right - left)
+
+    def dots(points: Iterable[Point]) -> str:
+        return "".join(f'<circle class="gm-r-sample" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in points)
+
+    edge = highest**0.5
+    threads = "".join(line([(at(e), row_noise), (at(s), row_z)]) for e, s in zip(noise(), samples, strict=True))
+    drops = "".join(line([(at(s), row_z), (at(s), y(v))]) for s, v in zip(samples, values, strict=True))
+    marks = "".join(line([(at(e), row_noise - 6), (at(e), row_noise + 6)]) for e in noise())
+    parabola = line((at(edge * i / 60), y((edge * i / 60) ** 2)) for i in range(-60, 61))
+    baseline = 442
+    scale = ticks((0.01, 0.1, 1, 10, 100, 1000), log, baseline).replace("<text", '<text class="gm-axis-first"', 1)
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 500">
+<!-- Written by tools/stills.py. -->
+<g class="gm-axis"><line x1="{at(-2.5):.1f}" x2="{at(2.5):.1f}" y1="{row_noise}" y2="{row_noise}"/>\
+{"".join(f'<text x="{at(v):.1f}" y="{row_noise - 12}">{signed(v)}</text>' for v in range(-2, 3))}\
+<line x1="{left}" x2="{right}" y1="{row_z}" y2="{row_z}"/><line x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>\
+{ticks(range(-6, 6), at, bottom)}<text class="gm-axis-name" x="{right}" y="{bottom + 18}">z</text></g>
+<path class="gm-r-threads" d="{threads}"/>
+<path class="gm-r-drops" d="{drops}"/>
+<path class="gm-r-noise" d="{marks}"/>
+<path class="gm-r-parabola" d="{parabola}"/>
+<path class="gm-r-tangents" d="{"".join(tangent(i) for i in (1, 6, 11, 16, 22))}"/>
+{dots((at(s), row_z) for s in samples)}
+{dots((at(s), y(v)) for s, v in zip(samples, values, strict=True))}
+<text x="{left}" y="{row_noise + 4}">noise ε</text>
+<text x="{left}" y="{row_z - 8}">samples z = μ + σε</text>
+<text x="{left}" y="{bottom - 26}">f(z) = z²</text>
+<text x="{left}" y="{bottom - 9}">some slopes f′(z)</text>
+<g class="gm-axis"><line x1="{left}" x2="{right}" y1="{baseline}" y2="{baseline}"/>\
+{scale}</g>
+<rect class="gm-b-elbo" x="{left}" y="376" width="{log(variances[0]) - left:.1f}" height="18"/>
+<text x="{left}" y="370">variance of one pathwise sample</text>
+<rect class="gm-b-score" x="{left}" y="418" width="{log(variances[1]) - left:.1f}" height="18"/>
+<text x="{left}" y="412">variance of one score-function sample</text>
+<text class="gm-b-caption" x="{left}" y="490">variance {variances[0]:.1f} pathwise, {variances[1]:.1f} with the score \
+function, at μ = 1 and σ = 1</text>
+</svg>
+"""
+
+
+def manifold() -> str:
+    """The start of the figure in book/assets/js/live/manifold.js: the code (0.6, 1.7)."""
+    model = pretrained.load("vae_digits_2d").double()
+    images, labels = data.digits("test")
+    z = torch.tensor([[0.6, 1.7]], dtype=torch.float64)
+    with torch.no_grad():
+        codes, _ = model.encode(data.binarize(images).double())  # (359, 2)
+        pixels = model.mean(model.decode(z))[0, 0]  # (8, 8)
+
+    limit, left, right, top, bottom, size, edge = 3.2, 28, 420, 2, 394, 24, 447
+
+    def x(z1: float) -> float:
+        return left + (z1 + limit) / (2 * limit) * (right - left)
+
+    def y(z2: float) -> float:
+        return bottom - (z2 + limit) / (2 * limit) * (bottom - top)
+
+    def numerals(digit: int) -> str:
+        own: Sequence[Point] = [(a, b) for a, b in codes[labels == digit].tolist() if max(abs(a), abs(b)) < limit]
+        xs, ys = " ".join(f"{x(a):.1f}" for a, _ in own), " ".join(f"{y(b) + 4:.1f}" for _, b in own)
+        return f'<text class="gm-m-digits" x="{xs}" y="{ys}">{str(digit) * len(own)}</text>'
+
+    def cell(row: int, column: int) -> str:
+        level = round(255 * pixels[row, column].item())
+        where = f'x="{edge + size * column}" y="{top + size * row}" width="{size}" height="{size}"'
+        return f'<rect {where} fill="#{level:02x}{level:02x}{level:02x}"/>'
+
+    circles = "".join(f'<circle class="gm-m-prior" cx="{x(0)}" cy="{y(0)}" r="{x(r) - x(0):.1f}"/>' for r in (1, 2))
+    upright = "".join(
+        f'<line x1="{left - 4}" x2="{left}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
+        f'<text class="gm-axis-last" x="{left - 7}" y="{y(v) + 4:.1f}">{signed(v)}</text>'
+        for v in range(-3, 3)
+    )
+    outside = int((codes.abs().amax(dim=1) >= limit).sum())
+    z1, z2 = z[0].tolist()
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 416">
+<!-- Written by tools/stills.py. -->
+<rect class="gm-m-frame" x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"/>
+{circles}
+{"".join(numerals(digit) for digit in range(10))}
+<text class="gm-m-name gm-t-prior" x="{left + 8}" y="{top + 18}">\
+circles: 1 and 2 standard deviations of the prior</text>
+<text class="gm-m-name" text-anchor="end" x="{right - 8}" y="{bottom - 9}">{outside} of {len(codes)} lie outside</text>
+<g class="gm-axis">{ticks(range(-3, 3), x, bottom)}{upright}<text class="gm-axis-name" x="{right}" y="{bottom + 18}">\
+z₁</text><text class="gm-axis-name" x="{left - 7}" y="{top + 12}">z₂</text></g>
+<circle class="gm-handle-dot" style="fill: none" cx="{x(z1):.1f}" cy="{y(z2):.1f}" r="9"/>
+<g shape-rendering="crispEdges">{"".join(cell(row, column) for row in range(8) for column in range(8))}</g>
+<rect x="{edge}" y="{top}" width="{8 * size}" height="{8 * size}" style="fill: none; stroke: var(--gm-muted)"/>
+<text x="{edge}" y="{top + 8 * size + 22}">the code ({z1}, {z2}), decoded</text>
+</svg>
+"""
+
+
+DRAWINGS = {"elbo-gap": elbo_gap, "reparameterization": reparameterization, "manifold": manifold}
 
 
 def main(arguments: list[str] | None = None) -> int:

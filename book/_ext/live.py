@@ -10,7 +10,8 @@
 The page holds the still, an SVG put into the page as it is (so that its CSS variables follow the theme), and
 its description: this is what print and a browser without JavaScript show. `book/assets/js/live/<figure>.js`, a
 classic script (modules do not load from file://), replaces it with the figure. It is loaded only on the pages
-that hold the figure. `{numref}` counts the figure among the page's other figures.
+that hold the figure, after `common.js`, which the figures share, and after `<figure>-weights.js` if there is one.
+`{numref}` counts the figure among the page's other figures.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Live(SphinxDirective):
             if not self.options.get(option):
                 raise self.error(f"the live figure {figure!r} needs :{option}: (shown without JavaScript and in print)")
         self.assert_has_content()
-        script = Path(self.env.srcdir) / _static(self.config) / "js" / "live" / f"{figure}.js"
+        script = _folder(self.env) / f"{figure}.js"
         if not script.is_file():
             raise self.error(f"the live figure {figure!r} has no script: {script} does not exist")
         _, still = self.env.relfn2path(self.options["still"])
@@ -75,8 +76,8 @@ class Live(SphinxDirective):
         return [node]
 
 
-def _static(config) -> str:
-    return config.html_static_path[0]
+def _folder(env) -> Path:
+    return Path(env.srcdir) / env.config.html_static_path[0] / "js" / "live"
 
 
 def _visit_html(self, node):
@@ -103,8 +104,10 @@ def _scripts(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
     figures = dict.fromkeys(stage["figure"] for stage in doctree.findall(live_stage))
-    for figure in figures:
-        app.add_js_file(f"js/live/{figure}.js", loading_method="defer")
+    names = ["common", *(name for figure in figures for name in (f"{figure}-weights", figure))]
+    for name in names if figures else []:
+        if (_folder(app.env) / f"{name}.js").is_file():
+            app.add_js_file(f"js/live/{name}.js", loading_method="defer")
 
 
 def setup(app):

@@ -330,13 +330,15 @@ def as_hex(css: str) -> str:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_in_figures_is_readable(reader, theme):
-    page = reader(theme=theme).open(CHAPTER)
-    page.wait_for_selector(".gm-live-plot svg[viewBox]")
-    assert page.evaluate("document.documentElement.dataset.theme") == theme
-    texts = page.evaluate(SVG_TEXTS)
-    assert len(texts) > 20
-    poor = [(text, ink, ground) for text, ink, ground in texts if contrast(as_hex(ink), as_hex(ground)) < 4.5]
-    assert not poor, json.dumps(poor)
+    window = reader(theme=theme)
+    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits"):
+        page = window.open(chapter)
+        page.wait_for_selector(".gm-live-plot svg[viewBox]")
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        texts = page.evaluate(SVG_TEXTS)
+        assert len(texts) > 20
+        poor = [(text, ink, ground) for text, ink, ground in texts if contrast(as_hex(ink), as_hex(ground)) < 4.5]
+        assert not poor, json.dumps(poor)
 
 
 def test_the_theme_button_turns_figures_dark_as_well(reader):
