@@ -33,8 +33,10 @@ lab: setup ## Open JupyterLab on the students' notebooks
 release: setup ## Make notebooks/ from solutions/
 	@$(PY) -m autograder release $(ARGS)
 
-weights: setup ## Train the models that the package ships anew
+weights: setup ## Train the models that the package ships anew, and what the book's figures take from them
 	@$(PY) tools/train_weights.py $(ARGS)
+	@$(PY) tools/live_weights.py
+	@$(PY) tools/stills.py
 
 lock: setup ## Resolve the requirements anew and rewrite requirements.lock
 	@$(PY) tools/lock.py
