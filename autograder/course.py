@@ -102,7 +102,7 @@ class Course:
         if not record:
             config.GenerateAssignment.no_database = True
             config.SaveCells.enabled = False
-        with nbgrader_errors(f"nbgrader can't release {assignment}"), _own_tools_first():
+        with nbgrader_errors(f"nbgrader can't release {assignment}"), own_tools_first():
             self.converter(GenerateAssignment, config).start()
 
     def autograder(self, assignment: str, student: str) -> Any:
@@ -125,7 +125,7 @@ class Course:
 
 
 @contextmanager
-def _own_tools_first() -> Iterator[None]:
+def own_tools_first() -> Iterator[None]:
     """Put this Python's commands at the head of PATH: nbgrader calls ``alembic`` by name to make a new gradebook."""
     before = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), before])

@@ -70,8 +70,17 @@ def _recognise(path: Path, content: bytes, assignments: dict[str, dict[str, Temp
 def _run(path: Path, assignment: Assignment, template: Template, mended: Mended, limits: Limits, say: Say) -> int:
     """Run the notebook and tell, exercise by exercise, what holds; return the number of problems."""
     say("Running it from top to bottom in a fresh kernel ...")
-    done = run(mended.notebook, template, assignment, limits, side_files(path.parent))
+    wanted = [exercise.file for exercise in template.exercises.values() if exercise.file]
+    files = side_files(path.parent, limits.file_bytes, wanted)
+    done = run(mended.notebook, template, assignment, limits, files)
     problems = 0
+    for name in wanted:
+        if files.find(name) is None and name not in files.left_out:
+            say(f"  problem: {name} is not beside the notebook. Make it by running the notebook, and hand in both.")
+            problems += 1
+    for name, why in files.left_out.items():
+        if name not in wanted:
+            say(f"  {name} {why}; the grader leaves it out.")
     for number, cell in enumerate(mended.notebook.cells, 1):
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         answer = template.role(cell.metadata.get("nbgrader", {}).get("grade_id", ""))

@@ -5,14 +5,15 @@ ignores an interrupt, and has no way to bring back a verdict.
 """
 
 import ast
+import hmac
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -23,6 +24,8 @@ from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
 from nbformat.v4 import new_output, output_from_msg
 
+from autograder.probe import sign
+from autograder.submission import SideFiles
 from autograder.template import Assignment, Template
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -40,6 +43,9 @@ DEFAULTS = {
     # The checks test functions, so the notebook's own training may be short.
     "GENMODELS_SCALE": "smoke",
 }
+
+
+NO_FILES = SideFiles([], {})
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Verdict:
     status: str
     message: str
     printed: str = ""
+    # Functions of the libraries that the notebook had replaced, and that were put back for the test.
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass
@@ -74,6 +82,7 @@ class Execution:
     outcome: str = "graded"
     message: str = ""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def trouble(self, outcome: str, message: str) -> None:
         """Record what went wrong first."""
@@ -86,46 +95,121 @@ def run(
     template: Template,
     assignment: Assignment,
     limits: Limits,
-    files: Iterable[Path] = (),
+    files: SideFiles = NO_FILES,
     seed: int = 0,
 ) -> Execution:
     """Run the notebook from top to bottom, on a copy of ``files`` in a folder of its own.
 
-    Cells that raise are left behind, as nbgrader does; a cell that can't be stopped, or that takes the kernel with it,
-    ends the run, and the answers tested before it keep their verdicts.
+    A file that was handed in to be graded is judged first, before any cell has run. Cells that raise are left behind,
+    as nbgrader does; a cell that can't be stopped, or that takes the kernel with it, ends the run, and the answers
+    tested before it keep their verdicts.
     """
     done = Execution(notebook)
     end = time.monotonic() + limits.total_seconds
     with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as scratch:
         work = Path(scratch, "work")
         work.mkdir()
-        for file in files:
-            shutil.copyfile(file, work / file.name)
         with Kernel(Path(scratch), work, limits) as kernel:
+            judge = _Judge(kernel, assignment, seed)
+            _judge_files(done, judge, template, files, Path(scratch, "handed-in"), limits)
+            for file in files.files:
+                shutil.copyfile(file, work / file.name)
             for number, cell in enumerate(notebook.cells, 1):
+                if not kernel.alive:
+                    break
                 if cell.cell_type != "code" or not cell.source.strip():
+                    continue
+                role = template.role(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+                if role is not None and role[0] == "check" and role[1] in done.verdicts:
                     continue
                 seconds = min(limits.cell_seconds, end - time.monotonic())
                 if seconds <= 0:
                     done.trouble("timed-out", f"the notebook ran for more than {limits.total_seconds:g} s")
                     break
-                role = template.role(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
                 if role is not None and role[0] == "check":
-                    reply = kernel.execute("", seconds, _probe(assignment, role[1], seed))
-                    done.verdicts[role[1]] = _verdict(role[1], reply, seconds)
+                    reply, verdict = judge(role[1], "globals()", seconds)
+                    done.verdicts[role[1]] = verdict
                     where = f"the check of {role[1]}"
+                    if verdict.replaced:
+                        names = ", ".join(verdict.replaced[:3]) + (", ..." if len(verdict.replaced) > 3 else "")
+                        done.notes.append(f"the notebook had replaced {names}; {where} used the original")
                 else:
                     reply = kernel.execute(cell.source, seconds)
                     cell.outputs = reply.outputs
                     cell.execution_count = reply.count
                     where = f"cell {number} (`{first_line(cell.source)}`)"
                 _record_trouble(done, reply, where, seconds, limits)
-                if not kernel.alive:
-                    break
     for exercise in template.exercises.values():
         if exercise.check is not None and exercise.name not in done.verdicts:
             done.verdicts[exercise.name] = Verdict("not-run", f"This check was not reached: {done.message}.")
     return done
+
+
+def _judge_files(
+    done: Execution, judge: "_Judge", template: Template, files: SideFiles, place: Path, limits: Limits
+) -> None:
+    """Give the verdicts on the files that the template asks for and that were handed in."""
+    place.mkdir()
+    for exercise in template.exercises.values():
+        if exercise.file is None:
+            continue
+        file = files.find(exercise.file)
+        if exercise.file in files.left_out:
+            message = f"{exercise.name}: {exercise.file} {files.left_out[exercise.file]}."
+            done.verdicts[exercise.name] = Verdict("failed", message)
+        elif file is not None:
+            copy = place / file.name
+            shutil.copyfile(file, copy)
+            namespace = f"{{{exercise.name!r}: lambda: {str(copy)!r}}}"
+            reply, done.verdicts[exercise.name] = judge(exercise.name, namespace, limits.cell_seconds)
+            _record_trouble(done, reply, f"the check of {exercise.file}", limits.cell_seconds, limits)
+        else:
+            done.notes.append(
+                f"{exercise.file} was not handed in; {exercise.name} is graded by what it makes when it is run here"
+            )
+
+
+class _Judge:
+    """Tests answers in a kernel in which nothing of the student's has run yet, and believes only what is signed."""
+
+    def __init__(self, kernel: "Kernel", assignment: Assignment, seed: int) -> None:
+        self._kernel, self._seed = kernel, seed
+        self._key = secrets.token_hex(16)
+        arguments = f"{assignment.public!r}, {assignment.hidden!r}, {self._key!r}"
+        expression = f"__import__('autograder.probe', fromlist=['prepare']).prepare({arguments})"
+        reply = kernel.execute("", kernel.limits.start_seconds, expression)
+        if reply.value is None:
+            raise RuntimeError(f"the kernel can't be prepared for grading: {reply.status} {reply.problem}")
+
+    def __call__(self, exercise: str, namespace: str, seconds: float) -> tuple["Reply", Verdict]:
+        """Test ``namespace[exercise]``, where ``namespace`` is an expression to be evaluated in the kernel."""
+        nonce = secrets.token_hex(16)
+        arguments = f"{exercise!r}, {namespace}, {self._seed}, {nonce!r}"
+        expression = f"__import__('sys').modules['autograder.probe'].judge({arguments})"
+        reply = self._kernel.execute("", seconds, expression)
+        return reply, self._verdict(exercise, reply, nonce, seconds)
+
+    def _verdict(self, exercise: str, reply: "Reply", nonce: str, seconds: float) -> Verdict:
+        if reply.status == "timed-out":
+            return Verdict("failed", f"{exercise} did not come back within {seconds:.3g} s.")
+        if reply.status == "died":
+            return Verdict("failed", f"{exercise} ended the kernel while it was tested.")
+        if reply.status == "runaway":
+            return Verdict("failed", f"{exercise} printed without end while it was tested.")
+        if reply.value is None and not reply.problem:
+            return Verdict("broken", f"the check of {exercise} gave no verdict ({reply.status})")
+        if reply.problem.startswith("KeyboardInterrupt"):
+            return Verdict("failed", f"{exercise} ended the program (KeyboardInterrupt).")
+        try:
+            text, signature = json.loads(ast.literal_eval(str(reply.value)))
+            genuine = hmac.compare_digest(signature, sign(self._key, nonce, text))
+        except (ValueError, SyntaxError, TypeError):
+            genuine = False
+        if not genuine:
+            problem = f" ({reply.problem})" if reply.problem else ""
+            return Verdict("failed", f"{exercise}: the notebook has changed what tests it, so no test counts{problem}.")
+        told = json.loads(text)
+        return Verdict(told["status"], told["message"], told["printed"], tuple(told["replaced"]))
 
 
 def first_line(code: str) -> str:
@@ -140,27 +224,6 @@ def _record_trouble(done: Execution, reply: "Reply", where: str, seconds: float,
         done.trouble("timed-out", f"{where} did not end within {seconds:.3g} s")
     elif reply.status == "runaway":
         done.trouble("too-much-output", f"{where} printed more than {limits.runaway_bytes / 1e6:g} MB")
-
-
-def _probe(assignment: Assignment, exercise: str, seed: int) -> str:
-    arguments = f"{exercise!r}, globals(), {assignment.public!r}, {assignment.hidden!r}, {seed}"
-    return f"__import__('autograder.probe', fromlist=['verdict']).verdict({arguments})"
-
-
-def _verdict(exercise: str, reply: "Reply", seconds: float) -> Verdict:
-    if reply.status == "timed-out":
-        return Verdict("failed", f"{exercise} did not come back within {seconds:.3g} s.")
-    if reply.status == "died":
-        return Verdict("failed", f"{exercise} ended the kernel while it was tested.")
-    if reply.status == "runaway":
-        return Verdict("failed", f"{exercise} printed without end while it was tested.")
-    if reply.value is None:
-        return Verdict("broken", f"the check of {exercise} gave no verdict ({reply.status}): {reply.problem}")
-    try:
-        data = json.loads(ast.literal_eval(reply.value))
-        return Verdict(str(data["status"]), str(data["message"]), str(data["printed"]))
-    except (ValueError, SyntaxError, KeyError, TypeError):
-        return Verdict("broken", f"the check of {exercise} gave no verdict that can be read")
 
 
 @dataclass
@@ -189,7 +252,7 @@ class Kernel:
     """A fresh kernel in ``cwd``, with its own IPython profile, gone at the end with whatever it started."""
 
     def __init__(self, scratch: Path, cwd: Path, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         environment = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
         environment |= {name: value for name, value in DEFAULTS.items() if name not in environment}
         environment |= {"IPYTHONDIR": str(scratch / "ipython"), "PYTHONPATH": os.pathsep.join(_import_path())}
@@ -213,7 +276,7 @@ class Kernel:
 
     def __enter__(self) -> "Kernel":
         try:
-            self._client.wait_for_ready(timeout=self._limits.start_seconds)
+            self._client.wait_for_ready(timeout=self.limits.start_seconds)
         except BaseException:
             self.__exit__()
             raise
@@ -235,7 +298,7 @@ class Kernel:
             allow_stdin=False,
             stop_on_error=False,
         )
-        collected = _Outputs(self._limits.kept_bytes)
+        collected = _Outputs(self.limits.kept_bytes)
         stopped = self._follow(message, time.monotonic() + seconds, collected)
         if stopped == "died":
             self.alive = False
@@ -258,7 +321,7 @@ class Kernel:
     def _follow(self, message: str, deadline: float, collected: "_Outputs") -> str:
         """Collect what comes of a request until it is done: "" then, or the reason for not waiting any longer."""
         while (left := deadline - time.monotonic()) > 0:
-            if not collected.stopping and collected.seen > self._limits.runaway_bytes:
+            if not collected.stopping and collected.seen > self.limits.runaway_bytes:
                 return "runaway"
             try:
                 news = self._client.get_iopub_msg(timeout=min(left, 0.2))
@@ -283,7 +346,7 @@ class Kernel:
         """
         end = time.monotonic() + _DRAIN_SECONDS
         silent_since, seen = time.monotonic(), collected.seen
-        while time.monotonic() < min(end, silent_since + self._limits.grace_seconds):
+        while time.monotonic() < min(end, silent_since + self.limits.grace_seconds):
             self._manager.interrupt_kernel()
             came = self._follow(message, time.monotonic() + 0.5, collected)
             if came == "":
@@ -297,7 +360,7 @@ class Kernel:
 
     def _shell_reply(self, message: str) -> dict[str, Any]:
         """The kernel's answer to a request that is done; empty if it gave none."""
-        end = time.monotonic() + self._limits.grace_seconds
+        end = time.monotonic() + self.limits.grace_seconds
         while (left := end - time.monotonic()) > 0:
             try:
                 reply = self._client.get_shell_msg(timeout=left)

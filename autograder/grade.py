@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import platform
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
@@ -44,19 +45,26 @@ def grade_submission(path: Path, assignment: Assignment, limits: Limits, seed: i
     """
     began = time.monotonic()
     notebooks = []
+    wanted = wanted_files(assignment)
+    files = side_files(path, limits.file_bytes, wanted)
+    notes = [f"{name} {why}; it was left out" for name, why in files.left_out.items() if name not in wanted]
     for template in assignment.templates.values():
         name = f"{template.name}.ipynb"
         try:
-            files = side_files(path)
-            if sum(file.stat().st_size for file in files) > limits.file_bytes:
-                raise Unreadable("too-large", f"the files beside {name} exceed {limits.file_bytes / 1e6:g} MB")
             mended = mend(parse(read_bytes(path / name, limits.file_bytes), name), template, name)
         except Unreadable as problem:
             notebooks.append(nothing_graded(template, problem.outcome, str(problem)))
             continue
         execution = run(mended.notebook, template, assignment, limits, files, seed)
+        mended.notes.extend([*execution.notes, *notes])
+        notes.clear()  # once is enough
         notebooks.append(_notebook_result(template, mended, execution))
     return Result(assignment.name, notebooks, time.monotonic() - began)
+
+
+def wanted_files(assignment: Assignment) -> list[str]:
+    """The files that exercises of this assignment are graded from."""
+    return [e.file for template in assignment.templates.values() for e in template.exercises.values() if e.file]
 
 
 def grader_failed(assignment: Assignment, error: Exception) -> Result:
@@ -154,13 +162,13 @@ def grade(
     Raises
     ------
     UserError
-        If there is nothing to grade, or the course can't be set up.
+        If there is nothing to grade, the course can't be set up, or the sources or the checks change under way.
     """
     if not submissions.is_dir():
         raise UserError(f"{submissions} is not a folder")
     found, strays = find_submissions(submissions, name)
     for path in strays:
-        report(f"ignored: {path} is in no student's folder")
+        report(f"ignored: {path} is " + ("a link" if path.is_symlink() else "in no student's folder"))
     if student is not None:
         found = [one for one in found if one.student == student]
     if not found:
@@ -173,7 +181,7 @@ def grade(
     results: dict[str, Result | None] = {}
     for number, one in enumerate(found, 1):
         start = f"[{number:>{len(str(len(found)))}}/{len(found)}] {one.student}: "
-        key = _key(one, assignment, setting)
+        key = _key(one, assignment, setting, limits)
         before = ledger.last(name, one.student)
         if not regrade and before is not None and _still_holds(before, key, course, one, assignment):
             results[one.student] = None
@@ -183,6 +191,11 @@ def grade(
             result = grade_submission(one.folder, assignment, limits, _seed(one.student, name))
         except Exception as error:  # whatever it is, the others are still to be graded
             result = grader_failed(assignment, error)
+        if _setting(root, assignment, limits) != setting:
+            raise UserError(
+                f"the course's own files changed while {one.student} was graded, and nothing of that was recorded; "
+                "if it was not you who changed them, look at `git status` before you go on"
+            )
         try:
             record(course, one, result)
         except Exception as error:
@@ -219,19 +232,26 @@ def _seed(student: str, assignment: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{assignment}/{student}".encode()).digest()[:4])
 
 
-def _key(one: Submission, assignment: Assignment, setting: str) -> str:
+def _key(one: Submission, assignment: Assignment, setting: str, limits: Limits) -> str:
     """A hash of all that a submission's grade depends on."""
     digest = hashlib.sha256(f"{setting}\n{one.student}\n".encode())
-    for path in (*(one.folder / f"{name}.ipynb" for name in assignment.templates), *side_files(one.folder)):
+    beside = side_files(one.folder, limits.file_bytes, wanted_files(assignment))
+    for path in (*(one.folder / f"{name}.ipynb" for name in assignment.templates), *beside.files):
         digest.update(f"{path.name}\n".encode("utf-8", "backslashreplace"))
-        digest.update(_file_digest(path))
+        digest.update(_file_digest(path, limits.file_bytes))
+    for name, why in beside.left_out.items():
+        digest.update(f"{name} {why}\n".encode("utf-8", "backslashreplace"))
     return digest.hexdigest()
 
 
-def _file_digest(path: Path) -> bytes:
+def _file_digest(path: Path, limit: int | None = None) -> bytes:
+    """A hash of a file's content, or, where that is not going to be read, of the reason."""
     try:
-        if path.is_symlink() or not path.is_file():
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
             return b"no file"
+        if limit is not None and status.st_size > limit:
+            return f"{status.st_size} bytes".encode()
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:

@@ -21,7 +21,7 @@ from nbgrader.utils import compute_checksum
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.source import Cell, Source, assignments, read_assignment, solution_lines
-from autograder.template import CHECK_PREFIX
+from autograder.template import CHECK_PREFIX, file_asked_for
 
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -158,6 +158,8 @@ def _facts(answer: Cell, link: Link) -> str:
     known = answer.metadata
     points = f"{known['points']:g} {'point' if known['points'] == 1 else 'points'}"
     hand = ", graded by hand" if answer.kind == "markdown" else ""
+    if answer.kind == "code" and (file := file_asked_for(answer.text)):
+        hand = f", graded from `{file}`, which you hand in with the notebook"
     return (
         f"*{points}{hand} · difficulty {known['difficulty']} of 3 · about {known['minutes']:g} minutes · "
         f"{link(known['equation'])}*"

@@ -9,6 +9,7 @@ import binascii
 import json
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ MAKE_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_ra
 IGNORED_FOLDERS = {"__MACOSX", "__pycache__"}
 # A student's file of such a name would stand in for the course's own modules.
 RESERVED = {"genmodels", "autograder"}
+MOST_FILES = 100
 
 
 class Unreadable(Exception):
@@ -43,13 +45,13 @@ class Submission:
 def find_submissions(root: Path, assignment: str) -> tuple[list[Submission], list[Path]]:
     """The students under ``root``, as ``root/<student>/<assignment>/`` or ``root/<student>/``, in order.
 
-    The second list names what lies there and is in nobody's folder.
+    The second list names what else lies there: files in nobody's folder, and links, which are not followed.
     """
     found, ignored = [], []
     for path in sorted(root.iterdir()):
         if path.name.startswith(".") or path.name in IGNORED_FOLDERS:
             continue
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             # A name that isn't UTF-8 can't be stored; a readable stand-in can.
             student = os.fsencode(path.name).decode("utf-8", "backslashreplace")
             inner = path / assignment
@@ -59,18 +61,50 @@ def find_submissions(root: Path, assignment: str) -> tuple[list[Submission], lis
     return found, ignored
 
 
-def side_files(folder: Path) -> list[Path]:
-    """The plain files that lie beside the notebooks of a submission: a helper module, data. Links are left out."""
-    if not folder.is_dir():
-        return []
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if stat.S_ISREG(path.lstat().st_mode)
-        and path.suffix != ".ipynb"
-        and not path.name.startswith(".")
-        and path.stem not in RESERVED
-    ]
+@dataclass(frozen=True)
+class SideFiles:
+    """What lies beside the notebooks of a submission. ``left_out`` says of the rest, by name, why it is not used."""
+
+    files: list[Path]
+    left_out: dict[str, str]
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name, if it can be used."""
+        return next((path for path in self.files if path.name == name), None)
+
+
+def side_files(folder: Path, limit: int, wanted: Iterable[str] = ()) -> SideFiles:
+    """The plain files beside the notebooks: weights, a helper module, data. Together they have at most ``limit`` bytes.
+
+    The ``wanted`` come first. Folders are passed over. Nothing is followed or opened: a link may lead to the
+    instructor's files, and reading a pipe would wait for ever.
+    """
+    files: list[Path] = []
+    left_out: dict[str, str] = {}
+    first = set(wanted)
+    entries = sorted(folder.iterdir(), key=lambda path: (path.name not in first, path)) if folder.is_dir() else []
+    for path in entries:
+        if path.suffix == ".ipynb" or path.name.startswith(".") or path.name in IGNORED_FOLDERS:
+            continue
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            left_out[path.name] = "is a link, not a file"
+        elif stat.S_ISDIR(status.st_mode):
+            if path.name in first:
+                left_out[path.name] = "is a folder, not a file"
+        elif not stat.S_ISREG(status.st_mode):
+            left_out[path.name] = "is not a plain file"
+        elif path.stem in RESERVED:
+            left_out[path.name] = "has the name of one of the course's own modules"
+        elif status.st_size > limit:
+            left_out[path.name] = f"has {status.st_size / 1e6:.1f} MB, more than the {limit / 1e6:.1f} MB that are read"
+        elif len(files) >= MOST_FILES or sum(file.stat().st_size for file in files) + status.st_size > limit:
+            left_out[path.name] = f"is more than {MOST_FILES} files or {limit / 1e6:.1f} MB beside the notebook"
+        elif not os.access(path, os.R_OK):
+            left_out[path.name] = "can't be read"
+        else:
+            files.append(path)
+    return SideFiles(files, left_out)
 
 
 def read_bytes(path: Path, limit: int) -> bytes:

@@ -3,6 +3,8 @@
 This is all that grading and the students' ``doctor`` need to know of an assignment, and it holds no answer.
 """
 
+import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,16 @@ CHECK_PREFIX = "check-"
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. ``check`` is its pristine test cell, None for a written answer; ``answer`` its cell as released."""
+    """One exercise. ``check`` is its pristine test cell, None for a written answer; ``answer`` its cell as released.
+
+    ``file`` names the file that it is graded from, if it is graded from one: a student hands that in too.
+    """
 
     name: str
     points: float
     answer: NotebookNode
     check: NotebookNode | None
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,17 @@ def read_template(path: Path) -> Template:
         if flags["solution"]:
             check, check_flags = marked.get(CHECK_PREFIX + name, (None, {}))
             points = flags["points"] if flags["grade"] else check_flags.get("points", 0)
-            exercises[name] = Exercise(name, float(points), cell, check)
+            file = None if check is None else file_asked_for(cell.source)
+            exercises[name] = Exercise(name, float(points), cell, check, file)
     if not exercises:
         raise UserError(f"{path} holds no exercise")
     return Template(path.stem, notebook, exercises)
+
+
+def file_asked_for(code: str) -> str | None:
+    """The file of weights that a released answer cell names, as in ``name = "digits_vae.safetensors"``, or None."""
+    names = (node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant))
+    return next((n for n in names if isinstance(n, str) and re.fullmatch(r"[\w-]+\.safetensors", n)), None)
 
 
 def read_templates(folder: Path) -> dict[str, Template]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode
+from nbgrader.api import Gradebook
 
+from autograder.course import own_tools_first
 from autograder.execute import Limits
 from autograder.release import release
 from autograder.template import Assignment, Template, read_templates
@@ -53,9 +55,18 @@ def assignment(template: Template) -> Assignment:
 
 
 @pytest.fixture(scope="session")
+def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gradebook to copy: making one costs nbgrader seconds."""
+    path = tmp_path_factory.mktemp("gradebook") / "gradebook.db"
+    with own_tools_first():
+        Gradebook(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
 def limits() -> Limits:
     return Limits(
-        cell_seconds=3,
+        cell_seconds=2,
         total_seconds=60,
         grace_seconds=2,
         file_bytes=100_000,

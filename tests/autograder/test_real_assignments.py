@@ -1,5 +1,6 @@
 """The course's own assignments: released as they stand, and graded with the real checks, ours and plain nbgrader's."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,15 +9,30 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import safetensors.torch
 
 from autograder.course import Course
 from autograder.execute import Limits
 from autograder.grade import grade
 from autograder.release import check_release, generate
 from autograder.source import assignments, read_assignment
+from autograder.submission import mend, parse
+from autograder.template import read_templates
+from genmodels import data, train, vae
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = assignments(REPOSITORY / "solutions")
+
+
+def digits_vae(path: Path) -> None:
+    model = vae.VAE(latent_dim=6, hidden_dim=128)
+    images = data.binarize(data.digits("train").images)
+    train.fit_vae(model, images, train.VAESettings(epochs=60, learning_rate=4e-3), progress=False)
+    safetensors.torch.save_file(model.state_dict(), path)
+
+
+# What a student hands in beside a notebook, and how to make it.
+WEIGHTS = {"digits_vae.safetensors": digits_vae}
 
 
 def test_the_committed_notebooks_are_what_their_sources_make():
@@ -24,14 +40,22 @@ def test_the_committed_notebooks_are_what_their_sources_make():
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Course, dict]:
+def graded(
+    request: pytest.FixtureRequest, empty_gradebook: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Course, dict]:
     """An assignment, and a course folder in which its solutions and its untouched release were graded."""
     name = request.param
     course = Course(tmp_path_factory.mktemp("course"))
+    shutil.copyfile(empty_gradebook, course.database)
     generate(course, REPOSITORY, name, read_assignment(REPOSITORY / "solutions", name), record=False)
     handed_in = course.root / "handed-in"
     for student, step in (("solved", "source"), ("untouched", "release")):
         shutil.copytree(course.folder(step, ".", name), handed_in / student / name)
+    for file in {
+        e.file for t in read_templates(REPOSITORY / "notebooks" / name).values() for e in t.exercises.values()
+    }:
+        if file is not None:
+            WEIGHTS[file](handed_in / "solved" / name / file)
     return name, course, grade(REPOSITORY, name, handed_in, course, Limits(), print)
 
 
@@ -46,6 +70,18 @@ def test_the_solutions_earn_all_and_the_release_earns_nothing(graded, student: s
     exercises = [exercise for notebook in result.notebooks for exercise in notebook.exercises]
     assert {exercise.status for exercise in exercises} == statuses, [e.message for e in exercises]
     assert result.points == sum(exercise.max_points for exercise in exercises if exercise.status == "passed")
+
+
+@pytest.mark.slow
+def test_of_an_honest_notebook_nothing_had_to_be_put_right(graded):
+    name, _, results = graded
+    assert [notebook.notes for notebook in results["solved"].notebooks] == [[] for _ in results["solved"].notebooks]
+    # Nor, if it is handed in with all that running it left in it.
+    for notebook in results["solved"].notebooks:
+        text = json.dumps(notebook.executed).encode()
+        assert len(text) < Limits().file_bytes / 4
+        template = read_templates(REPOSITORY / "notebooks" / name)[notebook.name]
+        assert mend(parse(text, notebook.name), template, notebook.name).notes == []
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def test_two_notebooks_of_an_assignment_share_no_exercise(tmp_path: Path):
 
 
 def test_an_unknown_assignment_names_the_known_ones():
-    with pytest.raises(UserError, match=r"no assignment 'gan' .*\(there: other, toy\)"):
+    with pytest.raises(UserError, match=r"no assignment 'gan' .*\(there: filed, other, toy\)"):
         read_assignment(FIXTURE.parents[1], "gan")
 
 

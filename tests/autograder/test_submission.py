@@ -281,4 +281,6 @@ def test_side_files_are_plain_and_stand_in_for_no_module_of_ours(tmp_path: Path)
         (tmp_path / name).write_text("")
     (tmp_path / "link.py").symlink_to(tmp_path / "helper.py")
     (tmp_path / "folder").mkdir()
-    assert [path.name for path in side_files(tmp_path)] == ["data.csv", "helper.py"]
+    found = side_files(tmp_path, 1000)
+    assert [path.name for path in found.files] == ["data.csv", "helper.py"]
+    assert set(found.left_out) == {"genmodels.py", "link.py"}
