@@ -46,9 +46,9 @@ def ticks(values: Iterable[float], at: Callable[[float], float], y: float) -> st
 
 
 def elbo_gap() -> str:
-    """The start of the figure in book/assets/js/live/elbo-gap.js: w = 1, s2 = 0.5, x = 1.5, q = N(-0.6, 0.9²)."""
-    model = LinearGaussianVAE(torch.ones(1, 1, dtype=torch.float64), noise_var=0.5)
-    x = torch.tensor([[1.5]], dtype=torch.float64)
+    """The start of the figure in book/assets/js/live/elbo-gap.js: w = 1, s2 = 1, x = 2, q = N(-0.6, 0.9²)."""
+    model = LinearGaussianVAE(torch.ones(1, 1, dtype=torch.float64), noise_var=1.0)
+    x = torch.tensor([[2.0]], dtype=torch.float64)
     mu, sigma = torch.tensor([[-0.6]], dtype=torch.float64), torch.tensor([[0.9]], dtype=torch.float64)
     logvar = 2 * sigma.log()
     mean, covariance = model.posterior(x)

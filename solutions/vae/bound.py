@@ -196,8 +196,8 @@ check("gap", gap)
 # %% [markdown] statement="slide_shortfall"
 # ## Fix this slide
 #
-# When the lecture repeats the derivation for a hierarchy of latents, the first slide's last line reads, with $z$ for
-# all the latents,
+# When the lecture repeats the derivation for a hierarchy of latents, the last line of its second slide reads, with $z$
+# for all the latents,
 #
 # $$\log p(x) = \mathbb{E}\left[\log p(x \mid z)\right] - \mathbb{E}\left[\log \frac{q(z \mid x)}{p(z)}\right]
 # + \mathbb{E}\left[\log \frac{q(z)}{p(z \mid x)}\right],$$
@@ -289,8 +289,9 @@ print(f"ten times the noise {smallest_gap(W, x, 2.5):.3f}, columns more alike {s
 # It can. The bound is $\log p(x)$ minus the gap, so its rise is the change of $\log p(x)$ minus the change of the gap.
 # If the gap shrinks by 0.5 nats while $\log p(x)$ falls by 0.2, the bound rises by 0.3: the encoder's $q(z \mid x)$
 # came closer to the true posterior, either because the encoder improved or because the decoder moved so that its
-# posterior became easier to match. A rise of the bound guarantees a rise of $\log p(x)$ only where the gap is zero
-# before the step, as in the EM algorithm.
+# posterior became easier to match. $\log p(x)$ can have fallen by at most the old gap minus the rise, so here only if
+# the gap was above 0.3 nats before the step. Where it was zero, as in the EM algorithm, every rise of the bound is a
+# rise of $\log p(x)$.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -152,7 +152,8 @@ for epoch in range(train.scaled(smoke=1, cpu=60, gpu=60)):
 # <details><summary>Hint: it does not reach the mark</summary>
 #
 # Is the reconstruction term summed over the pixels? Is the divergence weighted by 1? Is the noise scaled by the
-# standard deviation? Each of these mistakes trains a model that makes digits, and each costs several nats.
+# standard deviation? Each of these mistakes costs several nats; the first makes the code go unused, and every sample
+# the same grey image.
 #
 # </details>
 
@@ -204,7 +205,7 @@ check("traverse", traverse)
 #
 # <details><summary>Hint</summary>
 #
-# The shift is added to the *sampled* code, after the noise. In which order would it make no difference?
+# Would it make a difference to shift the mean instead of the sampled code? And if the dimension were *set* to a value?
 #
 # </details>
 

@@ -59,8 +59,8 @@ def numbers(page) -> dict[str, float]:
 
 
 def exact(x: float, mu: float, sigma: float) -> dict[str, float]:
-    """The same numbers from genmodels, for the figure's model: w = 1, s2 = 0.5."""
-    model = LinearGaussianVAE(torch.ones(1, 1, dtype=torch.float64), noise_var=0.5)
+    """The same numbers from genmodels, for the figure's model: w = 1, s2 = 1."""
+    model = LinearGaussianVAE(torch.ones(1, 1, dtype=torch.float64), noise_var=1.0)
     one = {name: torch.tensor([[value]], dtype=torch.float64) for name, value in (("x", x), ("mu", mu))}
     logvar = torch.full((1, 1), 2 * math.log(sigma), dtype=torch.float64)
     mean, covariance = model.posterior(one["x"])

@@ -107,8 +107,12 @@ def sequential_steps(width, height, needs):
 @pytest.mark.equation("sequential-steps")
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
 def test_a_diagonal_scan_takes_2n_minus_1_steps_and_a_raster_scan_n_squared(n):
-    # A recurrent network over diagonals waits for the left and the upper neighbour; raster order for all before it.
+    # A recurrent network over diagonals waits for the left and the upper neighbour, and so also if it draws while it
+    # sees only what lies above and to the left; a pixel that sees all earlier ones waits for all of them.
     assert sequential_steps(n, n, lambda r, c: [(r - 1, c), (r, c - 1)]) == 2 * n - 1
+    above_left = [(r, c) for r in range(n) for c in range(n)]
+    seen = {(r, c): [(i, j) for i, j in above_left if i <= r and j <= c and (i, j) != (r, c)] for r, c in above_left}
+    assert sequential_steps(n, n, lambda r, c: seen[r, c]) == 2 * n - 1
     raster = [(r, c) for r in range(n) for c in range(n)]
     assert sequential_steps(n, n, lambda r, c: raster[: r * n + c]) == n**2
 

@@ -5,7 +5,7 @@
   "use strict";
 
   const { clamp, print, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
-  const MODEL = { w: 1, s2: 0.5 };
+  const MODEL = { w: 1, s2: 1 };
   const LOG_2PI = Math.log(2 * Math.PI);
 
   // ---------------------------------------------------------------- the mathematics: all in nats
@@ -54,7 +54,7 @@
     sigma: { min: 0.2, max: 2, step: 0.01, text: "standard deviation <i>σ</i> of <i>q</i>" },
     x: { min: -3, max: 3, step: 0.01, text: "observation <i>x</i>" },
   };
-  const START = { x: 1.5, mu: -0.6, sigma: 0.9 };
+  const START = { x: 2, mu: -0.6, sigma: 0.9 };
   const Z = { min: -4, max: 4 };
   const NATS = { min: -10, max: 0 };
 
