@@ -52,6 +52,46 @@ def test_what_is_unfinished_is_listed(doctor, solve):
     assert "cell 11 (`print(double(4), mean([1, 2]))`) raised NotImplementedError" in said
 
 
+@pytest.fixture
+def with_file(root: Path) -> nbformat.NotebookNode:
+    """The notebook whose second exercise is graded from a file; both are answered."""
+    notebook = nbformat.read(root / "notebooks" / "filed" / "lesson.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.id == "halve":
+            cell.source = "def halve(x):\n    return x / 2"
+        if cell.id == "heavy":
+            cell.source = "def heavy():\n    Path('heavy.safetensors').write_text('12')\n    return 'heavy.safetensors'"
+    return notebook
+
+
+def test_a_file_that_is_graded_must_be_there(doctor, with_file, tmp_path: Path):
+    ready, said = doctor(with_file)
+    assert not ready
+    assert "problem: heavy.safetensors is not beside the notebook." in said
+    assert "heavy (4 points): the public check holds." in said  # the answer made one, which is not the file to hand in
+    (tmp_path / "heavy.safetensors").write_text("12")
+    ready, said = doctor(with_file)
+    assert ready, said
+
+
+@pytest.mark.parametrize("spoilt", ["too little", "a link", "a folder"])
+def test_a_file_that_would_earn_nothing_is_named(doctor, with_file, tmp_path: Path, spoilt: str):
+    file = tmp_path / "heavy.safetensors"
+    match spoilt:
+        case "too little":
+            file.write_text("9")
+        case "a link":
+            (tmp_path / "mine").write_text("12")
+            file.symlink_to(tmp_path / "mine")
+        case "a folder":
+            file.mkdir()
+    ready, said = doctor(with_file)
+    assert not ready
+    told = {"too little": "heavy.safetensors holds 9, which is too little."}.get(spoilt, f"is {spoilt}, not a file.")
+    assert f"problem: heavy (4 points): heavy.safetensors {told.removeprefix('heavy.safetensors ')}" in said
+    assert "1 thing to look at" in said
+
+
 def test_the_hidden_checks_are_neither_needed_nor_shown(doctor, solve):
     ready, said = doctor(solve("mean", "why", double="def double(x):\n    return 2"))
     assert "double (2 points): the public check holds." in said
