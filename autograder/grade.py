@@ -51,7 +51,8 @@ def grade_submission(path: Path, assignment: Assignment, limits: Limits, seed: i
     for template in assignment.templates.values():
         name = f"{template.name}.ipynb"
         try:
-            mended = mend(parse(read_bytes(path / name, limits.file_bytes), name), template, name)
+            content = read_bytes(path / name, limits.file_bytes, [f"{known}.ipynb" for known in assignment.templates])
+            mended = mend(parse(content, name), template, name)
         except Unreadable as problem:
             notebooks.append(nothing_graded(template, problem.outcome, str(problem)))
             continue

@@ -9,7 +9,7 @@ import binascii
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,8 @@ def side_files(folder: Path, limit: int, wanted: Iterable[str] = ()) -> SideFile
     return SideFiles(files, left_out)
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
-    """A submitted file's bytes.
+def read_bytes(path: Path, limit: int, known: Container[str] = ()) -> bytes:
+    """A submitted file's bytes. ``known`` names the notebooks that are expected beside it.
 
     Raises
     ------
@@ -118,7 +118,8 @@ def read_bytes(path: Path, limit: int) -> bytes:
     try:
         status = path.lstat()
     except OSError:
-        others = sorted(p.name for p in path.parent.glob("*.ipynb")) if path.parent.is_dir() else []
+        there = sorted(p.name for p in path.parent.glob("*.ipynb")) if path.parent.is_dir() else []
+        others = [name for name in there if name not in known]
         hint = f"; there is {', '.join(others)}" if others else ""
         raise Unreadable("missing", f"there is no {path.name}{hint}") from None
     if not stat.S_ISREG(status.st_mode):

@@ -256,6 +256,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path):
         assert problem.value.outcome == outcome, name
     with pytest.raises(Unreadable, match=r"there is no none\.ipynb; there is blank\.ipynb"):
         read_bytes(tmp_path / "none.ipynb", limit=1000)
+    with pytest.raises(Unreadable, match=r"there is no none\.ipynb; there is empty\.ipynb"):
+        read_bytes(tmp_path / "none.ipynb", limit=1000, known=["blank.ipynb"])
 
 
 def test_both_layouts_are_found_and_strays_are_told(tmp_path: Path):
