@@ -7,6 +7,7 @@ Each function returns an ``nn.Module`` whose weights are drawn from the global s
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -105,3 +106,97 @@ def digit_classifier(seed: int = 0) -> nn.Module:
             nn.ReLU(),
             nn.Linear(64, 10),
         )
+
+
+# --- generators and discriminators ------------------------------------------------------------------------------------
+
+
+def mlp_generator(latent_dim: int = 2, hidden_dim: int = 128, data_dim: int = 2, seed: int = 0) -> nn.Module:
+    """(B, latent_dim) → (B, data_dim), through two hidden layers: for clouds in the plane."""
+    with seeded(seed):
+        return nn.Sequential(
+            nn.Linear(latent_dim, hidden_dim),
+            nn.ReLU(),
+            nn.Linear(hidden_dim, hidden_dim),
+            nn.ReLU(),
+            nn.Linear(hidden_dim, data_dim),
+        )
+
+
+def mlp_discriminator(
+    data_dim: int = 2, hidden_dim: int = 128, spectral_norm: bool = False, seed: int = 0
+) -> nn.Module:
+    """(B, data_dim) → (B,) logits, through two hidden layers; ``spectral_norm`` bounds each layer's slope by 1."""
+    with seeded(seed):
+        layers = [nn.Linear(data_dim, hidden_dim), nn.Linear(hidden_dim, hidden_dim), nn.Linear(hidden_dim, 1)]
+        if spectral_norm:
+            layers = [nn.utils.parametrizations.spectral_norm(layer) for layer in layers]
+        return nn.Sequential(
+            layers[0], nn.LeakyReLU(0.2), layers[1], nn.LeakyReLU(0.2), layers[2], nn.Flatten(start_dim=0)
+        )
+
+
+@dataclass(frozen=True)
+class Guidelines:
+    """The five guidelines of DCGAN (Radford et al., 2016), each of which can be switched off to see what it buys."""
+
+    strided: bool = True  # strided convolutions, up and down; else upsampling and average pooling
+    batch_norm: bool = True  # batch normalisation in both networks
+    no_hidden_linear: bool = True  # no fully connected hidden layer
+    relu_tanh: bool = True  # ReLU in the generator and tanh at its end; else leaky ReLU and no tanh
+    leaky_relu: bool = True  # leaky ReLU in the discriminator; else ReLU
+
+
+def dcgan_generator(
+    latent_dim: int = 32, width: int = 32, guidelines: Guidelines | None = None, seed: int = 0
+) -> nn.Module:
+    """Codes to digits: (B, latent_dim) → (B, 1, 8, 8) in [-1, 1], from a 2 by 2 map of ``2 width`` channels."""
+    rules = guidelines or Guidelines()
+
+    def activation() -> nn.Module:
+        return nn.ReLU() if rules.relu_tanh else nn.LeakyReLU(0.2)
+
+    def upwards(inputs: int, outputs: int) -> list[nn.Module]:
+        if rules.strided:
+            return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
+        return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
+
+    def normalised(channels: int) -> list[nn.Module]:
+        return [nn.BatchNorm2d(channels)] if rules.batch_norm else []
+
+    with seeded(seed):
+        layers: list[nn.Module] = []
+        if not rules.no_hidden_linear:
+            layers += [nn.Linear(latent_dim, latent_dim), activation()]
+        layers += [nn.Linear(latent_dim, 2 * width * 4), nn.Unflatten(1, (2 * width, 2, 2))]  # the projection of z
+        layers += [*normalised(2 * width), activation()]
+        layers += [*upwards(2 * width, width), *normalised(width), activation()]  # (B, width, 4, 4)
+        layers += upwards(width, 1)  # (B, 1, 8, 8)
+        return nn.Sequential(*layers, *([nn.Tanh()] if rules.relu_tanh else []))
+
+
+def dcgan_discriminator(
+    width: int = 32, guidelines: Guidelines | None = None, spectral_norm: bool = False, seed: int = 0
+) -> nn.Module:
+    """Digits to logits: (B, 1, 8, 8) → (B,). With ``spectral_norm`` each layer's slope is bounded by 1."""
+    rules = guidelines or Guidelines()
+
+    def bounded(layer: nn.Module) -> nn.Module:
+        return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer
+
+    def activation() -> nn.Module:
+        return nn.LeakyReLU(0.2) if rules.leaky_relu else nn.ReLU()
+
+    def downwards(inputs: int, outputs: int) -> list[nn.Module]:
+        if rules.strided:
+            return [bounded(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1))]
+        return [bounded(nn.Conv2d(inputs, outputs, 3, padding=1)), nn.AvgPool2d(2)]
+
+    with seeded(seed):
+        layers = [*downwards(1, width), activation()]  # (B, width, 4, 4); no batch norm on the input's layer
+        layers += downwards(width, 2 * width)  # (B, 2 width, 2, 2)
+        layers += [nn.BatchNorm2d(2 * width)] if rules.batch_norm and not spectral_norm else []
+        layers += [activation(), nn.Flatten()]
+        if not rules.no_hidden_linear:
+            layers += [bounded(nn.Linear(2 * width * 4, 2 * width * 4)), activation()]
+        return nn.Sequential(*layers, bounded(nn.Linear(2 * width * 4, 1)), nn.Flatten(start_dim=0))

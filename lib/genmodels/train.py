@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from genmodels import gan
 from genmodels._shapes import require_batch, require_choice, require_positive
 from genmodels.autoregressive import PixelCNN
 from genmodels.vae import VAE
@@ -114,7 +115,7 @@ def fit(
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
-    run = Checkpoint(checkpoint, model, optimizer, history, settings, data_shape=tuple(x.shape))
+    run = Checkpoint(checkpoint, {"model": model, "optimizer": optimizer}, {"loss": history.loss}, settings, x)
     run.load()
     last = settings.epochs * history.steps_per_epoch if max_steps is None else max_steps
     model.train()
@@ -200,6 +201,168 @@ def fit_pixelcnn(
     return fit(model, x, settings or PixelCNNSettings(), negative_log_likelihood, max_steps, checkpoint, progress)
 
 
+@dataclass(frozen=True)
+class GANSettings(Settings):
+    """The settings of ``fit_gan``. ``epochs`` count passes of the discriminator over the data."""
+
+    epochs: int = 100
+    learning_rate: float = 2e-4  # the generator's
+    discriminator_learning_rate: float = 2e-4
+    beta_1: float = 0.5  # Adam's first moment; Radford et al. found the usual 0.9 unstable
+    kind: str = "non_saturating"
+    discriminator_steps: int = 1  # for each step of the generator
+    gradient_penalty: float = 0.0  # its weight; 10 in WGAN-GP
+    clip: float = 0.0  # weights of the discriminator are kept within this; 0.01 in WGAN
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("kind", self.kind, gan.GENERATOR_KINDS)
+        require_positive("discriminator_learning_rate", self.discriminator_learning_rate)
+        if self.discriminator_steps < 1:
+            raise ValueError(f"discriminator_steps must be at least 1, got {self.discriminator_steps}")
+        for name in ("gradient_penalty", "clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.beta_1 < 1:
+            raise ValueError(f"beta_1 must lie in [0, 1), got {self.beta_1}")
+
+
+@dataclass
+class GANHistory:
+    """What a run of ``fit_gan`` leaves for each step of the generator: the losses alone would tell nothing.
+
+    ``d_real`` and ``d_fake`` are the mean D(x) and D(G(z)), between 0 and 1; ``gradient`` the length of the generator's.
+    """
+
+    discriminator_loss: list[float] = field(default_factory=list)
+    generator_loss: list[float] = field(default_factory=list)
+    d_real: list[float] = field(default_factory=list)
+    d_fake: list[float] = field(default_factory=list)
+    gradient: list[float] = field(default_factory=list)
+    snapshots: list[Tensor] = field(default_factory=list)
+
+
+def fit_gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    x: Tensor,
+    latent_dim: int,
+    settings: GANSettings | None = None,
+    max_steps: int | None = None,
+    checkpoint: str | Path | None = None,
+    snapshot_every: int = 0,
+    progress: bool = True,
+) -> GANHistory:
+    """Play the game in place on x (N, ...): update D, then update G, as on the lecture's slide; once is a step.
+
+    With ``snapshot_every``, 100 samples of the same codes are kept that often. Interrupts, ``max_steps`` and
+    ``checkpoint`` are as for ``fit``; what raises too.
+    """
+    settings = settings or GANSettings()
+    require_batch("x", x)
+    device = next(generator.parameters()).device
+    betas = (settings.beta_1, 0.999)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_learning_rate, betas)
+    g_optimizer = torch.optim.Adam(generator.parameters(), settings.learning_rate, betas)
+    history = GANHistory()
+    curves = {name: curve for name, curve in vars(history).items() if name != "snapshots"}
+    parts = {
+        "generator": generator,
+        "discriminator": discriminator,
+        "d_optimizer": d_optimizer,
+        "g_optimizer": g_optimizer,
+    }
+    run = Checkpoint(checkpoint, parts, curves, settings, x)
+    run.load()
+    batches = math.ceil(len(x) / settings.batch_size)
+    last = settings.epochs * batches // settings.discriminator_steps if max_steps is None else max_steps
+    fixed = torch.randn(100, latent_dim, generator=_generator(settings.seed, 0, -1)).to(device)
+    start = len(history.generator_loss)
+    with deferred_interrupt() as interrupted:
+        for step in tqdm(range(start, last), initial=start, total=last, disable=not progress):
+            noise = step_generator(settings.seed, step)
+            for i in range(settings.discriminator_steps):
+                rows = minibatch(len(x), step * settings.discriminator_steps + i, settings.batch_size, settings.seed)
+                real = x[rows].to(device)
+                z = torch.randn(len(real), latent_dim, generator=noise).to(device)
+                fake = generator(z).detach()  # D learns from fakes as they are: nothing flows back into G
+                loss_d, real_logits = _update_discriminator(discriminator, d_optimizer, real, fake, settings, noise)
+            fake_logits = discriminator(generator(torch.randn(len(real), latent_dim, generator=noise).to(device)))
+            loss_g = gan.generator_loss(fake_logits, settings.kind)
+            g_optimizer.zero_grad()
+            loss_g.backward()
+            g_optimizer.step()
+            _record(history, step, loss_d, loss_g, real_logits, fake_logits, generator)
+            if snapshot_every and step % snapshot_every == 0:
+                history.snapshots.append(_sample(generator, fixed))
+            if interrupted.is_set() or (step + 1) % settings.checkpoint_every == 0:
+                run.save()
+            if interrupted.is_set():
+                raise KeyboardInterrupt(f"training interrupted after step {step}")
+    run.save()
+    generator.eval()
+    discriminator.eval()
+    return history
+
+
+def _update_discriminator(
+    discriminator: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    real: Tensor,
+    fake: Tensor,
+    settings: GANSettings,
+    noise: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """One step of D on a batch of each; its loss, and its logits for the real examples."""
+    real_logits, fake_logits = discriminator(real), discriminator(fake)
+    loss = gan.discriminator_loss(real_logits, fake_logits, settings.kind)
+    if settings.gradient_penalty:
+        u = torch.rand(len(real), generator=noise).to(real.device)
+        loss = loss + settings.gradient_penalty * gan.gradient_penalty(discriminator, real, fake, u).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if settings.clip:
+        with torch.no_grad():
+            for parameter in discriminator.parameters():
+                parameter.clamp_(-settings.clip, settings.clip)
+    return loss.detach(), real_logits.detach()
+
+
+def _record(
+    history: GANHistory,
+    step: int,
+    loss_d: Tensor,
+    loss_g: Tensor,
+    real_logits: Tensor,
+    fake_logits: Tensor,
+    generator: nn.Module,
+) -> None:
+    """Note a step's numbers, or stop the run if they are no longer finite."""
+    gradients = [p.grad.norm() for p in generator.parameters() if p.grad is not None]
+    numbers = {
+        "discriminator_loss": loss_d,
+        "generator_loss": loss_g.detach(),
+        "d_real": torch.sigmoid(real_logits).mean(),
+        "d_fake": torch.sigmoid(fake_logits.detach()).mean(),
+        "gradient": torch.stack(gradients).norm(),
+    }
+    for name, number in numbers.items():
+        if not torch.isfinite(number):
+            raise FloatingPointError(f"{name} is {number.item()} at step {step}; training stopped")
+    for name, number in numbers.items():
+        getattr(history, name).append(number.item())
+
+
+@torch.no_grad()
+def _sample(generator: nn.Module, z: Tensor) -> Tensor:
+    """Samples for fixed codes in evaluation mode, on the CPU; the mode is put back."""
+    generator.eval()
+    samples = generator(z).cpu()
+    generator.train()
+    return samples
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
     """Turn Ctrl-C into an event to look at between steps: a step is then done whole or not at all."""
@@ -233,14 +396,13 @@ def _generator(seed: int, stream: int, index: int) -> torch.Generator:
 
 @dataclass
 class Checkpoint:
-    """A run's state on disk: weights, optimiser, history, and the settings it belongs to. Without a path, nothing."""
+    """A run's state on disk: networks and optimisers, curves, and the settings it belongs to. Without a path, nothing."""
 
     path: str | Path | None
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    history: History
+    parts: dict[str, nn.Module | torch.optim.Optimizer]
+    curves: dict[str, list[float]]
     settings: Settings
-    data_shape: tuple[int, ...]
+    x: Tensor
 
     def save(self) -> None:
         """Write the state; a crash while writing leaves the old file whole."""
@@ -252,9 +414,8 @@ class Checkpoint:
         torch.save(
             {
                 "run": self._identity(),
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "loss": self.history.loss,
+                **{name: part.state_dict() for name, part in self.parts.items()},
+                **self.curves,
             },
             draft,
         )
@@ -279,16 +440,18 @@ class Checkpoint:
                 f"checkpoint {str(self.path)!r} belongs to a run with {name}={found.get(name)!r}, "
                 f"not {wanted[name]!r}; use the same settings and data, or another path"
             )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.history.loss[:] = state["loss"]
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        for name, curve in self.curves.items():
+            curve[:] = state[name]
 
     def _identity(self) -> dict[str, object]:
         # More epochs or other checkpoints don't change what a step does, so a finished run may be prolonged.
         settings = dataclasses.asdict(self.settings)
         del settings["epochs"], settings["checkpoint_every"]
-        shapes = [list(p.shape) for p in self.model.parameters()]
-        return {**settings, "data_shape": list(self.data_shape), "parameter_shapes": shapes}
+        networks = [part for part in self.parts.values() if isinstance(part, nn.Module)]
+        shapes = [list(p.shape) for network in networks for p in network.parameters()]
+        return {**settings, "data_shape": list(self.x.shape), "parameter_shapes": shapes}
 
 
 @torch.no_grad()
