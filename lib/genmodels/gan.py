@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from genmodels._shapes import require_choice
 
-DISCRIMINATOR_KINDS = ("minimax", "non_saturating", "least_squares", "wasserstein", "hinge")
-GENERATOR_KINDS = DISCRIMINATOR_KINDS
+KINDS = ("minimax", "non_saturating", "least_squares", "wasserstein", "hinge")
 
 
 def _require_logits(name: str, logits: Tensor) -> None:
@@ -41,16 +40,17 @@ def value(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "minimax") -> Tensor:
     """What the discriminator minimises: (B, ...), (M, ...) → ().
 
-    ``"minimax"`` and ``"non_saturating"``: minus the value of the game. ``"least_squares"`` (equation ``lsgan-losses``):
-    half the squared distance to 1 for real and to 0 for fake. ``"wasserstein"`` (``wgan-critic-loss``): fake less real.
-    ``"hinge"``: real below 1 and fake above -1 cost what they lack.
+    ``"minimax"`` and ``"non_saturating"``: minus the value of the game (equation ``gan-value``). ``"least_squares"``
+    (equation ``lsgan-losses``): half the squared distance to 1 for real and to 0 for fake. ``"wasserstein"`` (equation
+    ``wgan-critic-loss``): the mean of fake less that of real. ``"hinge"`` (equation ``hinge-losses``): what real logits
+    lack to 1, and what fake ones exceed -1 by.
 
     Raises
     ------
     ValueError
         If ``kind`` is unknown, or an argument is empty or not of floating-point logits.
     """
-    require_choice("kind", kind, DISCRIMINATOR_KINDS)
+    require_choice("kind", kind, KINDS)
     _require_logits("real_logits", real_logits)
     _require_logits("fake_logits", fake_logits)
     if kind == "least_squares":
@@ -65,16 +65,17 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "mi
 def generator_loss(fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
     """What the generator minimises: (B, ...) → ().
 
-    ``"minimax"``: E log(1 - D(G(z))), which saturates where D sees through the fakes. ``"non_saturating"`` (equation
-    ``gan-non-saturating``): -E log D(G(z)). ``"least_squares"`` (``lsgan-losses``): half the squared distance to 1.
-    ``"wasserstein"`` and ``"hinge"``: minus the mean.
+    ``"minimax"``: E log(1 - D(G(z))), the generator's part of equation ``gan-value``, which saturates where D sees
+    through the fakes. ``"non_saturating"`` (equation ``gan-non-saturating``): -E log D(G(z)). ``"least_squares"``
+    (equation ``lsgan-losses``): half the squared distance to 1. ``"wasserstein"`` (equation ``wgan-critic-loss``) and
+    ``"hinge"`` (equation ``hinge-losses``): minus the mean.
 
     Raises
     ------
     ValueError
         If ``kind`` is unknown, or the argument is empty or not of floating-point logits.
     """
-    require_choice("kind", kind, GENERATOR_KINDS)
+    require_choice("kind", kind, KINDS)
     _require_logits("fake_logits", fake_logits)
     if kind == "minimax":
         return functional.logsigmoid(-fake_logits).mean()
@@ -88,8 +89,8 @@ def generator_loss(fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
     """The penalty of WGAN-GP, (|grad D| - 1)² at a point between each real and fake example: (B, ...), (B, ...) → (B,).
 
-    Equation ``wgan-gradient-penalty`` (Gulrajani et al., 2017). ``u`` (B,) says where: 0 at the fake, 1 at the real one,
-    one number for each example. The result can be differentiated with respect to the discriminator's weights.
+    Equation ``wgan-gradient-penalty`` (Gulrajani et al., 2017). ``u`` (B,) says where, one number for each example:
+    0 at the fake, 1 at the real one. The result can be differentiated with respect to the discriminator's weights.
 
     Raises
     ------
@@ -142,6 +143,8 @@ def optimal_discriminator(p_data: Tensor, p_gen: Tensor) -> Tensor:
 def tabular_value(d: Tensor, p_data: Tensor, p_gen: Tensor) -> Tensor:
     """The value of the game on a grid: the sum of p_data log D + p_gen log(1 - D), with 0 log 0 = 0: ().
 
+    Equation ``gan-value`` as a sum; at the optimal ``d`` it is 2 JSD - log 4, equation ``gan-value-at-optimum``.
+
     Raises
     ------
     ValueError
@@ -182,8 +185,8 @@ def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
 def generator_slope(d: Tensor, kind: str) -> Tensor:
     """The derivative of the generator's loss at one fake with respect to its logit, as a function of d = D(G(z)).
 
-    Equation ``gan-generator-slopes``: -d for ``"minimax"``, which vanishes where the fake is seen through, and d - 1 for
-    ``"non_saturating"``, which does not. Same shape as ``d``.
+    Equation ``gan-generator-slopes``: -d for ``"minimax"``, which vanishes where the fake is seen through, and d - 1
+    for ``"non_saturating"``, which does not. Same shape as ``d``.
 
     Raises
     ------
@@ -203,7 +206,8 @@ def interpolate(z_from: Tensor, z_to: Tensor, steps: int, kind: str = "spherical
     """Codes on the way from one to another, both (D,), ends included: (steps, D).
 
     ``"linear"``: a straight line, which leaves the shell where the prior of a high-dimensional code has its mass.
-    ``"spherical"``: along the great circle, with the length changing evenly; the straight line if the two are parallel.
+    ``"spherical"``: along the great circle, with the length changing evenly; the straight line if the two are parallel
+    or one is zero, since no great circle is then singled out.
 
     Raises
     ------
@@ -219,12 +223,28 @@ def interpolate(z_from: Tensor, z_to: Tensor, steps: int, kind: str = "spherical
     length_from, length_to = z_from.norm(), z_to.norm()
     cosine = torch.dot(z_from, z_to) / (length_from * length_to).clamp(min=torch.finfo(z_from.dtype).tiny)
     angle = torch.arccos(cosine.clamp(-1, 1))
-    if kind == "linear" or torch.sin(angle) < 1e-4:
+    if kind == "linear" or torch.sin(angle) < 1e-4 or min(length_from, length_to) == 0:
         return (1 - s) * z_from + s * z_to
     directions = (
         torch.sin((1 - s) * angle) * z_from / length_from + torch.sin(s * angle) * z_to / length_to
     ) / angle.sin()
     return ((1 - s) * length_from + s * length_to) * directions
+
+
+def vector_arithmetic(plus: Tensor, minus: Tensor, plus_too: Tensor) -> Tensor:
+    """The average code of ``plus`` less that of ``minus`` and more that of ``plus_too``, each (N, D): (D,).
+
+    Radford et al. (2016) average the codes of a few samples that look alike, since single codes gave unstable results.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not (N, D) with N at least 1, or the codes differ in size.
+    """
+    for name, codes in (("plus", plus), ("minus", minus), ("plus_too", plus_too)):
+        if codes.ndim != 2 or len(codes) == 0 or codes.shape[1] != plus.shape[1]:
+            raise ValueError(f"{name} must be codes (N, {plus.shape[-1]}), N at least 1, got {tuple(codes.shape)}")
+    return plus.mean(dim=0) - minus.mean(dim=0) + plus_too.mean(dim=0)
 
 
 def nearest_neighbours(fake: Tensor, real: Tensor) -> Tensor:

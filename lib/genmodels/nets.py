@@ -126,14 +126,21 @@ def mlp_generator(latent_dim: int = 2, hidden_dim: int = 128, data_dim: int = 2,
 def mlp_discriminator(
     data_dim: int = 2, hidden_dim: int = 128, spectral_norm: bool = False, seed: int = 0
 ) -> nn.Module:
-    """(B, data_dim) → (B,) logits, through two hidden layers; ``spectral_norm`` bounds each layer's slope by 1."""
+    """(B, data_dim) → (B,) logits, through two hidden layers; with ``spectral_norm`` no layer is steeper than 1."""
     with seeded(seed):
-        layers = [nn.Linear(data_dim, hidden_dim), nn.Linear(hidden_dim, hidden_dim), nn.Linear(hidden_dim, 1)]
-        if spectral_norm:
-            layers = [nn.utils.parametrizations.spectral_norm(layer) for layer in layers]
         return nn.Sequential(
-            layers[0], nn.LeakyReLU(0.2), layers[1], nn.LeakyReLU(0.2), layers[2], nn.Flatten(start_dim=0)
+            _bounded(nn.Linear(data_dim, hidden_dim), spectral_norm),
+            nn.LeakyReLU(0.2),
+            _bounded(nn.Linear(hidden_dim, hidden_dim), spectral_norm),
+            nn.LeakyReLU(0.2),
+            _bounded(nn.Linear(hidden_dim, 1), spectral_norm),
+            nn.Flatten(start_dim=0),  # (B, 1) to (B,)
         )
+
+
+def _bounded(layer: nn.Module, spectral_norm: bool) -> nn.Module:
+    """The layer, its weight matrix divided by its largest singular value if so wished (Miyato et al., 2018)."""
+    return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,10 @@ class Guidelines:
 def dcgan_generator(
     latent_dim: int = 32, width: int = 32, guidelines: Guidelines | None = None, seed: int = 0
 ) -> nn.Module:
-    """Codes to digits: (B, latent_dim) → (B, 1, 8, 8) in [-1, 1], from a 2 by 2 map of ``2 width`` channels."""
+    """Codes to digits: (B, latent_dim) → (B, 1, 8, 8), from a 2 by 2 map of ``2 width`` channels.
+
+    Pixels lie in [-1, 1] by the tanh at the end; without it (``relu_tanh=False``) they may be any number.
+    """
     rules = guidelines or Guidelines()
 
     def activation() -> nn.Module:
@@ -178,19 +188,20 @@ def dcgan_generator(
 def dcgan_discriminator(
     width: int = 32, guidelines: Guidelines | None = None, spectral_norm: bool = False, seed: int = 0
 ) -> nn.Module:
-    """Digits to logits: (B, 1, 8, 8) → (B,). With ``spectral_norm`` each layer's slope is bounded by 1."""
-    rules = guidelines or Guidelines()
+    """Digits to logits: (B, 1, 8, 8) → (B,).
 
-    def bounded(layer: nn.Module) -> nn.Module:
-        return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer
+    ``spectral_norm`` divides each layer's matrix by its largest singular value. It takes the place of batch
+    normalisation, whose scales would undo the bound.
+    """
+    rules = guidelines or Guidelines()
 
     def activation() -> nn.Module:
         return nn.LeakyReLU(0.2) if rules.leaky_relu else nn.ReLU()
 
     def downwards(inputs: int, outputs: int) -> list[nn.Module]:
         if rules.strided:
-            return [bounded(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1))]
-        return [bounded(nn.Conv2d(inputs, outputs, 3, padding=1)), nn.AvgPool2d(2)]
+            return [_bounded(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), spectral_norm)]
+        return [_bounded(nn.Conv2d(inputs, outputs, 3, padding=1), spectral_norm), nn.AvgPool2d(2)]
 
     with seeded(seed):
         layers = [*downwards(1, width), activation()]  # (B, width, 4, 4); no batch norm on the input's layer
@@ -198,5 +209,5 @@ def dcgan_discriminator(
         layers += [nn.BatchNorm2d(2 * width)] if rules.batch_norm and not spectral_norm else []
         layers += [activation(), nn.Flatten()]
         if not rules.no_hidden_linear:
-            layers += [bounded(nn.Linear(2 * width * 4, 2 * width * 4)), activation()]
-        return nn.Sequential(*layers, bounded(nn.Linear(2 * width * 4, 1)), nn.Flatten(start_dim=0))
+            layers += [_bounded(nn.Linear(2 * width * 4, 2 * width * 4), spectral_norm), activation()]
+        return nn.Sequential(*layers, _bounded(nn.Linear(2 * width * 4, 1), spectral_norm), nn.Flatten(start_dim=0))

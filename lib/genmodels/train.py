@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -134,10 +135,7 @@ def fit(
             optimizer.step()
             history.loss.append(mean_loss.item())
             bar.set_postfix(nats=f"{history.loss[-1]:.2f}", refresh=False)
-            if interrupted.is_set() or (step + 1) % settings.checkpoint_every == 0:
-                run.save()
-            if interrupted.is_set():
-                raise KeyboardInterrupt(f"training interrupted after step {step}")
+            run.after(step, interrupted)
     run.save()
     model.eval()
     return history
@@ -209,29 +207,36 @@ class GANSettings(Settings):
     learning_rate: float = 2e-4  # the generator's
     discriminator_learning_rate: float = 2e-4
     beta_1: float = 0.5  # Adam's first moment; Radford et al. found the usual 0.9 unstable
-    kind: str = "non_saturating"
+    kind: str = "non_saturating"  # of the losses that fit_gan is not given
     discriminator_steps: int = 1  # for each step of the generator
     gradient_penalty: float = 0.0  # its weight; 10 in WGAN-GP
-    clip: float = 0.0  # weights of the discriminator are kept within this; 0.01 in WGAN
+    clip: float = 0.0  # if positive, the discriminator's weights are kept within it; 0.01 in WGAN
+    snapshot_every: int = 0  # if positive, samples of fixed codes are kept every so many steps
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("kind", self.kind, gan.GENERATOR_KINDS)
+        require_choice("kind", self.kind, gan.KINDS)
         require_positive("discriminator_learning_rate", self.discriminator_learning_rate)
         if self.discriminator_steps < 1:
             raise ValueError(f"discriminator_steps must be at least 1, got {self.discriminator_steps}")
-        for name in ("gradient_penalty", "clip"):
+        for name in ("gradient_penalty", "clip", "snapshot_every"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+                raise ValueError(f"{name} must be zero or a positive finite number, got {getattr(self, name)}")
         if not 0 <= self.beta_1 < 1:
             raise ValueError(f"beta_1 must lie in [0, 1), got {self.beta_1}")
+
+    def generator_steps(self, n: int) -> int:
+        """How many steps a run over n examples has."""
+        return self.epochs * math.ceil(n / self.batch_size) // self.discriminator_steps
 
 
 @dataclass
 class GANHistory:
     """What a run of ``fit_gan`` leaves for each step of the generator: the losses alone would tell nothing.
 
-    ``d_real`` and ``d_fake`` are the mean D(x) and D(G(z)), between 0 and 1; ``gradient`` the length of the generator's.
+    ``d_real`` and ``d_fake`` are the means of D(x), before the step, and of D(G(z)), when G learns from it: a sigmoid
+    of the logits, whatever the loss. ``gradient`` is the length of the generator's gradient. ``snapshots`` are samples
+    (100, ...) of the same codes, in evaluation mode and on the CPU, at steps 0, snapshot_every, ...
     """
 
     discriminator_loss: list[float] = field(default_factory=list)
@@ -248,110 +253,114 @@ def fit_gan(
     x: Tensor,
     latent_dim: int,
     settings: GANSettings | None = None,
+    discriminator_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    generator_loss: Callable[[Tensor], Tensor] | None = None,
     max_steps: int | None = None,
     checkpoint: str | Path | None = None,
-    snapshot_every: int = 0,
     progress: bool = True,
 ) -> GANHistory:
-    """Play the game in place on x (N, ...): update D, then update G, as on the lecture's slide; once is a step.
+    """Play the game in place on x (N, ...): update D, then update G, as on the lecture's slide; the two are one step.
 
-    With ``snapshot_every``, 100 samples of the same codes are kept that often. Interrupts, ``max_steps`` and
-    ``checkpoint`` are as for ``fit``; what raises too.
+    ``generator`` takes codes (B, latent_dim) to (B, ...), ``discriminator`` takes (B, ...) to logits. A loss that is
+    given takes logits, ``discriminator_loss(real_logits, fake_logits)`` or ``generator_loss(fake_logits)``, to (); the
+    others are those of ``settings.kind``. ``max_steps`` and ``checkpoint`` are as for ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is no batch, a loss is not of shape () or does not depend on the weights that it is to train, or the
+        checkpoint is of other settings or data.
+    FloatingPointError
+        If a loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
     """
-    settings = settings or GANSettings()
     require_batch("x", x)
-    device = next(generator.parameters()).device
-    betas = (settings.beta_1, 0.999)
+    settings = settings or GANSettings()
+    loss_of_d = discriminator_loss or partial(gan.discriminator_loss, kind=settings.kind)
+    loss_of_g = generator_loss or partial(gan.generator_loss, kind=settings.kind)
+    device, betas = next(generator.parameters()).device, (settings.beta_1, 0.999)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_learning_rate, betas)
     g_optimizer = torch.optim.Adam(generator.parameters(), settings.learning_rate, betas)
     history = GANHistory()
-    curves = {name: curve for name, curve in vars(history).items() if name != "snapshots"}
-    parts = {
-        "generator": generator,
-        "discriminator": discriminator,
-        "d_optimizer": d_optimizer,
-        "g_optimizer": g_optimizer,
-    }
-    run = Checkpoint(checkpoint, parts, curves, settings, x)
+    game = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+    run = Checkpoint(checkpoint, {"game": game, "d": d_optimizer, "g": g_optimizer}, vars(history), settings, x)
     run.load()
-    batches = math.ceil(len(x) / settings.batch_size)
-    last = settings.epochs * batches // settings.discriminator_steps if max_steps is None else max_steps
-    fixed = torch.randn(100, latent_dim, generator=_generator(settings.seed, 0, -1)).to(device)
-    start = len(history.generator_loss)
+    turns = settings.discriminator_steps
+    last = settings.generator_steps(len(x)) if max_steps is None else max_steps
+    fixed = torch.randn(100, latent_dim, generator=_generator(settings.seed, 1, -1)).to(device)
+    game.train()
+    bar = tqdm(range(len(history.gradient), last), initial=len(history.gradient), total=last, disable=not progress)
     with deferred_interrupt() as interrupted:
-        for step in tqdm(range(start, last), initial=start, total=last, disable=not progress):
-            noise = step_generator(settings.seed, step)
-            for i in range(settings.discriminator_steps):
-                rows = minibatch(len(x), step * settings.discriminator_steps + i, settings.batch_size, settings.seed)
-                real = x[rows].to(device)
-                z = torch.randn(len(real), latent_dim, generator=noise).to(device)
+        for step in bar:
+            source = step_generator(settings.seed, step)
+            for turn in range(step * turns, (step + 1) * turns):
+                real = x[minibatch(len(x), turn, settings.batch_size, settings.seed)].to(device)
+                z = torch.randn(len(real), latent_dim, generator=source).to(device)
                 fake = generator(z).detach()  # D learns from fakes as they are: nothing flows back into G
-                loss_d, real_logits = _update_discriminator(discriminator, d_optimizer, real, fake, settings, noise)
-            fake_logits = discriminator(generator(torch.randn(len(real), latent_dim, generator=noise).to(device)))
-            loss_g = gan.generator_loss(fake_logits, settings.kind)
-            g_optimizer.zero_grad()
-            loss_g.backward()
-            g_optimizer.step()
-            _record(history, step, loss_d, loss_g, real_logits, fake_logits, generator)
-            if snapshot_every and step % snapshot_every == 0:
+                real_logits = discriminator(real)
+                loss_d = loss_of_d(real_logits, discriminator(fake))
+                loss_d = loss_d + _weighted_penalty(discriminator, real, fake, settings.gradient_penalty, source)
+                _descend(d_optimizer, loss_d, "discriminator_loss", step, settings.clip)
+            z = torch.randn(len(real), latent_dim, generator=source).to(device)
+            fake_logits = discriminator(generator(z))  # of the updated D
+            loss_g = loss_of_g(fake_logits)
+            gradient = _descend(g_optimizer, loss_g, "generator_loss", step)
+            _record(history, loss_d, loss_g, real_logits, fake_logits, gradient)
+            if settings.snapshot_every and step % settings.snapshot_every == 0:
                 history.snapshots.append(_sample(generator, fixed))
-            if interrupted.is_set() or (step + 1) % settings.checkpoint_every == 0:
-                run.save()
-            if interrupted.is_set():
-                raise KeyboardInterrupt(f"training interrupted after step {step}")
+            bar.set_postfix(d_real=f"{history.d_real[-1]:.2f}", d_fake=f"{history.d_fake[-1]:.2f}", refresh=False)
+            run.after(step, interrupted)
     run.save()
-    generator.eval()
-    discriminator.eval()
+    game.eval()
     return history
 
 
-def _update_discriminator(
-    discriminator: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    real: Tensor,
-    fake: Tensor,
-    settings: GANSettings,
-    noise: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """One step of D on a batch of each; its loss, and its logits for the real examples."""
-    real_logits, fake_logits = discriminator(real), discriminator(fake)
-    loss = gan.discriminator_loss(real_logits, fake_logits, settings.kind)
-    if settings.gradient_penalty:
-        u = torch.rand(len(real), generator=noise).to(real.device)
-        loss = loss + settings.gradient_penalty * gan.gradient_penalty(discriminator, real, fake, u).mean()
+def _weighted_penalty(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, weight: float, source: torch.Generator
+) -> Tensor:
+    """The mean gradient penalty times its weight: (). With no weight it is not computed."""
+    if not weight:
+        return torch.zeros((), device=real.device)
+    u = torch.rand(len(real), generator=source).to(real.device)
+    return weight * gan.gradient_penalty(discriminator, real, fake, u).mean()
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, name: str, step: int, clip: float = 0.0) -> float:
+    """One step down a loss, weights then kept within ``clip`` if it is positive. Returns the length of the gradient.
+
+    Stops the run before anything that is not finite becomes a weight.
+    """
+    if loss.shape != ():
+        raise ValueError(f"{name} must return shape (), got {tuple(loss.shape)}")
     optimizer.zero_grad()
-    loss.backward()
+    if loss.requires_grad:
+        loss.backward()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    gradients = [weight.grad.norm() for weight in weights if weight.grad is not None]
+    if not gradients:
+        raise ValueError(f"{name} must depend on the weights that it is to train; is something detached on the way?")
+    length = torch.stack(gradients).norm()
+    if not (torch.isfinite(loss) and torch.isfinite(length)):
+        raise FloatingPointError(
+            f"{name} is {loss.item():.4g}, its gradient {length.item():.4g} long, at step {step}; training stopped"
+        )
     optimizer.step()
-    if settings.clip:
+    if clip:
         with torch.no_grad():
-            for parameter in discriminator.parameters():
-                parameter.clamp_(-settings.clip, settings.clip)
-    return loss.detach(), real_logits.detach()
+            for weight in weights:
+                weight.clamp_(-clip, clip)
+    return length.item()
 
 
+@torch.no_grad()
 def _record(
-    history: GANHistory,
-    step: int,
-    loss_d: Tensor,
-    loss_g: Tensor,
-    real_logits: Tensor,
-    fake_logits: Tensor,
-    generator: nn.Module,
+    history: GANHistory, loss_d: Tensor, loss_g: Tensor, real_logits: Tensor, fake_logits: Tensor, gradient: float
 ) -> None:
-    """Note a step's numbers, or stop the run if they are no longer finite."""
-    gradients = [p.grad.norm() for p in generator.parameters() if p.grad is not None]
-    numbers = {
-        "discriminator_loss": loss_d,
-        "generator_loss": loss_g.detach(),
-        "d_real": torch.sigmoid(real_logits).mean(),
-        "d_fake": torch.sigmoid(fake_logits.detach()).mean(),
-        "gradient": torch.stack(gradients).norm(),
-    }
-    for name, number in numbers.items():
-        if not torch.isfinite(number):
-            raise FloatingPointError(f"{name} is {number.item()} at step {step}; training stopped")
-    for name, number in numbers.items():
-        getattr(history, name).append(number.item())
+    """Note a step's numbers."""
+    history.discriminator_loss.append(loss_d.item())
+    history.generator_loss.append(loss_g.item())
+    history.d_real.append(torch.sigmoid(real_logits).mean().item())
+    history.d_fake.append(torch.sigmoid(fake_logits).mean().item())
+    history.gradient.append(gradient)
 
 
 @torch.no_grad()
@@ -396,11 +405,11 @@ def _generator(seed: int, stream: int, index: int) -> torch.Generator:
 
 @dataclass
 class Checkpoint:
-    """A run's state on disk: networks and optimisers, curves, and the settings it belongs to. Without a path, nothing."""
+    """A run's state on disk: networks, optimisers, curves, and the settings it belongs to. Without a path, nothing."""
 
     path: str | Path | None
     parts: dict[str, nn.Module | torch.optim.Optimizer]
-    curves: dict[str, list[float]]
+    curves: dict[str, list[Any]]
     settings: Settings
     x: Tensor
 
@@ -420,6 +429,13 @@ class Checkpoint:
             draft,
         )
         os.replace(draft, path)
+
+    def after(self, step: int, interrupted: threading.Event) -> None:
+        """Save the state if it is time to, or if the run was interrupted, which ends here with a KeyboardInterrupt."""
+        if interrupted.is_set() or (step + 1) % self.settings.checkpoint_every == 0:
+            self.save()
+        if interrupted.is_set():
+            raise KeyboardInterrupt(f"training interrupted after step {step}")
 
     def load(self) -> None:
         """Take the state over from the file, if there is one. Raises ValueError if it is not this run's."""
