@@ -12,12 +12,13 @@ from torch import nn
 
 from genmodels._shapes import require_choice
 from genmodels.autoregressive import PixelCNN
-from genmodels.nets import digit_classifier
+from genmodels.nets import dcgan_generator, digit_classifier
 from genmodels.vae import VAE
 
 FOLDER = Path(__file__).parent / "weights"
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
+    "dcgan_digits": lambda: dcgan_generator(latent_dim=16, width=48),
     "digit_classifier": digit_classifier,
     "pixelcnn_digits": PixelCNN,
     "vae_digits": lambda: VAE(latent_dim=8, hidden_dim=256),
