@@ -43,7 +43,9 @@ def ring() -> None:
                 samples = generator(torch.randn(2500, 8, generator=torch.Generator().manual_seed(9)))
             covered, close = metrics.modes_covered(samples, centres, 0.05, at_least=20)
             d_real, d_fake = history.d_real[-1], history.d_fake[-1]
-            print(f"{beta_1:12} {seed:5} {covered:6} {close:6.0%} {d_real:6.2f} {d_fake:8.2f} {seconds:8.1f}", flush=True)
+            print(
+                f"{beta_1:12} {seed:5} {covered:6} {close:6.0%} {d_real:6.2f} {d_fake:8.2f} {seconds:8.1f}", flush=True
+            )
 
 
 def digits() -> None:

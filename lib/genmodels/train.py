@@ -203,9 +203,10 @@ def fit_pixelcnn(
 class GANSettings(Settings):
     """The settings of ``fit_gan``. ``epochs`` count passes of the discriminator over the data."""
 
-    epochs: int = 100
-    learning_rate: float = 2e-4  # the generator's
-    discriminator_learning_rate: float = 2e-4
+    epochs: int = 150
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # the generator's
+    discriminator_learning_rate: float = 1e-3
     beta_1: float = 0.5  # Adam's first moment; Radford et al. found the usual 0.9 unstable
     kind: str = "non_saturating"  # of the losses that fit_gan is not given
     discriminator_steps: int = 1  # for each step of the generator
