@@ -44,7 +44,7 @@ def test_a_call_in_place_of_the_function_is_explained():
 
 
 def test_an_unknown_exercise_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"exercise must be one of elbo_terms, gap, .* got 'kl'"):
+    with pytest.raises(ValueError, match=r"exercise must be one of .*elbo_terms, .*gap, .* got 'kl'"):
         check("kl", gaussian.kl_normal)
 
 
