@@ -98,6 +98,19 @@ def test_each_step_updates_d_as_often_as_asked_with_g_at_rest_and_then_g_once_wi
     assert len(history.gradient) == 2
 
 
+@pytest.mark.parametrize("turns", [1, 2])
+def test_d_sees_each_example_once_in_an_epoch_however_many_turns_it_has(turns):
+    x, inputs = torch.arange(12.0)[:, None] + 100, []
+    discriminator = nets.mlp_discriminator(1, 4)
+    discriminator.register_forward_pre_hook(lambda _, args: inputs.append(args[0][:, 0].tolist()))
+    settings = GANSettings(epochs=2, batch_size=3, discriminator_steps=turns)  # 4 batches an epoch
+    fit_gan(nets.mlp_generator(2, 4, 1), discriminator, x, 2, settings, progress=False)
+    real = [batch for batch in inputs if min(batch) >= 100]  # the fakes stay near zero
+    assert len(real) == 8
+    for epoch in (real[:4], real[4:]):
+        assert sorted(sum(epoch, [])) == x[:, 0].tolist()
+
+
 def test_what_is_logged_is_what_happened():
     networks, seen = pair(), []
 
