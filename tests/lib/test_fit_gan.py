@@ -108,7 +108,7 @@ def test_d_sees_each_example_once_in_an_epoch_however_many_turns_it_has(turns):
     real = [batch for batch in inputs if min(batch) >= 100]  # the fakes stay near zero
     assert len(real) == 8
     for epoch in (real[:4], real[4:]):
-        assert sorted(sum(epoch, [])) == x[:, 0].tolist()
+        assert sorted(row for batch in epoch for row in batch) == x[:, 0].tolist()
 
 
 def test_what_is_logged_is_what_happened():
