@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 
 from autograder.course import own_tools_first
-from autograder.execute import Limits
+from autograder.execute import Kernel, Limits, _Judge
 from autograder.release import release
 from autograder.template import Assignment, Template, read_templates
 
@@ -55,6 +55,15 @@ def assignment(template: Template) -> Assignment:
 
 
 @pytest.fixture(scope="session")
+def kernel_and_judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kernel, _Judge]]:
+    """A kernel that is ready to test answers to the course's own exercises: it takes seconds to start."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    (scratch / "work").mkdir()
+    with Kernel(scratch, scratch / "work", Limits()) as kernel:
+        yield kernel, _Judge(kernel, Assignment("vae", {}), seed=3)
+
+
+@pytest.fixture(scope="session")
 def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gradebook to copy: making one costs nbgrader seconds."""
     path = tmp_path_factory.mktemp("gradebook") / "gradebook.db"
@@ -66,7 +75,7 @@ def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def limits() -> Limits:
     return Limits(
-        cell_seconds=2,
+        cell_seconds=1.5,
         total_seconds=60,
         grace_seconds=2,
         file_bytes=100_000,

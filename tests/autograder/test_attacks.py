@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell
 
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.execute import Kernel, Limits, _Judge
+from autograder.execute import Limits
 from autograder.grade import grade, grade_submission
 from autograder.results import Ledger
 from autograder.template import Assignment
@@ -126,21 +126,12 @@ ATTACKS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory):
-    scratch = tmp_path_factory.mktemp("scratch")
-    (scratch / "work").mkdir()
-    with Kernel(scratch, scratch / "work", Limits()) as kernel:
-        judge = _Judge(kernel, Assignment("vae", {}), seed=3)
-        assert kernel.execute("import torch", 60).status == "ok"
-        yield kernel, judge
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_earns_nothing_and_spoils_nothing(kernel, attack: str):
-    kernel, judge = kernel
+def test_an_attack_earns_nothing_and_spoils_nothing(kernel_and_judge, attack: str):
+    kernel, judge = kernel_and_judge
     exercise, code = ATTACKS[attack]
+    assert kernel.execute("import torch", 60).status == "ok"
     assert kernel.execute(code, 60).status == "ok"
     _, verdict = judge(exercise, "globals()", 60)
     assert verdict.status == "failed", verdict.message

@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from autograder.execute import Kernel, Limits, _Judge
+from autograder.execute import Limits
 from autograder.grade import _key, grade_submission
 from autograder.submission import MOST_FILES, Submission, find_submissions, side_files
 from autograder.template import Assignment, Template, file_asked_for, read_templates
@@ -211,22 +211,6 @@ def model_template() -> Template:
     return read_templates(REPOSITORY / "notebooks" / "vae")["model"]
 
 
-@pytest.fixture(scope="module")
-def weigh(model_template: Template, tmp_path_factory: pytest.TempPathFactory):
-    """Judges files as the grader does before it runs the notebook: (status, message) of each."""
-    scratch = tmp_path_factory.mktemp("scratch")
-    (scratch / "work").mkdir()
-    limits = Limits()
-    with Kernel(scratch, scratch / "work", limits) as kernel:
-        judge = _Judge(kernel, Assignment("vae", {"model": model_template}), seed=0)
-
-        def weigh(path: Path) -> tuple[str, str]:
-            _, verdict = judge("digits_weights", f"{{'digits_weights': lambda: {str(path)!r}}}", limits.cell_seconds)
-            return verdict.status, verdict.message
-
-        yield weigh
-
-
 def network(**changes) -> vae.VAE:
     return vae.VAE(**{"latent_dim": 6, "hidden_dim": 128, **changes})
 
@@ -252,13 +236,16 @@ def test_the_model_notebook_asks_for_its_weights(model_template: Template):
     ],
     ids=["untrained", "nan", "another width", "the book's own weights", "a pickle", "empty", "a header that lies"],
 )
-def test_weights_that_are_no_trained_model_of_the_right_kind_earn_nothing(weigh, tmp_path: Path, make, said: str):
+def test_weights_that_are_no_trained_model_of_the_right_kind_earn_nothing(
+    kernel_and_judge, tmp_path: Path, make, said: str
+):
     path = tmp_path / "digits_vae.safetensors"
     make(path)
-    status, message = weigh(path)
-    assert status == "failed"
-    assert said in message
-    assert str(tmp_path) not in message, "a student need not know where it was graded"
+    _, judge = kernel_and_judge
+    _, verdict = judge("digits_weights", f"{{'digits_weights': lambda: {str(path)!r}}}", 60)
+    assert verdict.status == "failed"
+    assert said in verdict.message
+    assert str(tmp_path) not in verdict.message, "a student need not know where it was graded"
 
 
 def save(state: dict[str, torch.Tensor], path: Path) -> None:

@@ -161,11 +161,11 @@ EARNS = {
     "exits-in-answer": {"check-double": 0, "check-mean": 3, "why": 0},
 }
 OUTCOME = {
-    "loops": ("timed-out", "cell 8 (`while True:`) did not end within 2 s"),
-    "stubborn": ("timed-out", "cell 8 (`import signal`) did not end within 2 s"),
+    "loops": ("timed-out", "cell 8 (`while True:`) did not end within 1.5 s"),
+    "stubborn": ("timed-out", "cell 8 (`import signal`) did not end within 1.5 s"),
     "exits": ("kernel-died", "cell 8 (`import os`) ended the kernel"),
     "prints": ("too-much-output", "cell 8 (`while True:`) printed more than 0.2 MB"),
-    "loops-in-answer": ("timed-out", "the check of double did not end within 2 s"),
+    "loops-in-answer": ("timed-out", "the check of double did not end within 1.5 s"),
     "missing": ("missing", "there is no lesson.ipynb"),
     "empty": ("empty", "lesson.ipynb is empty"),
     "truncated": ("truncated", "lesson.ipynb breaks off after 700 bytes"),
