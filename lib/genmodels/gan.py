@@ -87,7 +87,7 @@ def generator_loss(fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
-    """The penalty of WGAN-GP, (|grad D| - 1)² at a point between each real and fake example: (B, ...), (B, ...) → (B,).
+    """The penalty of WGAN-GP, (‖grad D‖ - 1)² at a point between each real and fake example: (B, ...), (B, ...) → (B,).
 
     Equation ``wgan-gradient-penalty`` (Gulrajani et al., 2017). ``u`` (B,) says where, one number for each example:
     0 at the fake, 1 at the real one. The result can be differentiated with respect to the discriminator's weights.

@@ -66,7 +66,7 @@ def sliced_wasserstein(
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
-    """The squared energy distance of (N, D) and (M, D): 2 E|X - Y| - E|X - X'| - E|Y - Y'|, over all pairs: ().
+    """The squared energy distance of (N, D) and (M, D): 2 E‖X - Y‖ - E‖X - X'‖ - E‖Y - Y'‖, over all pairs: ().
 
     It is never negative, and zero when the samples are the same (Székely and Rizzo, 2013; the V-statistic).
     """
@@ -78,7 +78,7 @@ def energy_distance(x: Tensor, y: Tensor) -> Tensor:
 def mmd(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
     """The squared maximum mean discrepancy of (N, D) and (M, D) under a Gaussian kernel, unbiased: ().
 
-    The kernel is exp(-|a - b|² / (2 bandwidth²)). A point is not paired with itself, so that the expectation is the
+    The kernel is exp(-‖a - b‖² / (2 bandwidth²)). A point is not paired with itself, so that the expectation is the
     discrepancy of the distributions, and single estimates may be negative (Gretton et al., 2012).
 
     Raises
@@ -101,7 +101,7 @@ def mmd(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
 def frechet_distance(x: Tensor, y: Tensor) -> Tensor:
     """The squared Fréchet distance between Gaussians fitted to (N, D) and (M, D): ().
 
-    |mu_x - mu_y|² + tr(C_x + C_y - 2 (C_x C_y)^{1/2}), computed in float64. On the features of a classifier this is
+    ‖mu_x - mu_y‖² + tr(C_x + C_y - 2 (C_x C_y)^{1/2}), computed in float64. On the features of a classifier this is
     what is called the FID (Heusel et al., 2017); only numbers on the same features can be compared.
 
     Raises
