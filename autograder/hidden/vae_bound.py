@@ -50,6 +50,13 @@ def _kl_normal(seed: int) -> tuple[Property, ...]:
             want = kl_divergence(_gaussian(mu_q, logvar_q), _gaussian(mu_p, logvar_p))
             require_close(kl(mu_q, logvar_q, mu_p, logvar_p), want, "fresh inputs")
 
+    def differentiates(kl: Function) -> None:
+        draws = Draws(seed + 3)
+        inputs = [draws.normal(4, 3).requires_grad_() for _ in range(4)]
+        want = torch.autograd.grad(kl_divergence(_gaussian(*inputs[:2]), _gaussian(*inputs[2:])).sum(), inputs)
+        for got, wanted in zip(torch.autograd.grad(kl(*inputs).sum(), inputs), want, strict=True):
+            require_close(got, wanted, "fresh inputs")
+
     def survives_extremes(kl: Function) -> None:
         mu, logvar = torch.zeros(1, 2, dtype=torch.float64), torch.full((1, 2), -30.0, dtype=torch.float64)
         require_close(kl(mu, logvar, mu, torch.zeros_like(mu)), [29.0 + math.exp(-30.0)], "a nearly certain q")
@@ -62,6 +69,7 @@ def _kl_normal(seed: int) -> tuple[Property, ...]:
 
     return (
         Property("the divergence is right for means and variances in general", agrees),
+        Property("the gradients with respect to all four inputs are right", differentiates),
         Property("the divergence is right for a q with a very small variance", survives_extremes),
         Property("the inputs are left as they were", leaves_inputs_alone),
     )
@@ -70,8 +78,8 @@ def _kl_normal(seed: int) -> tuple[Property, ...]:
 def _reparameterize(seed: int) -> tuple[Property, ...]:
     def agrees(sample: Function) -> None:
         draws = Draws(seed)
-        for shape in ((6, 3), (2, 1, 4, 4)):
-            mu, logvar, eps = (draws.normal(*shape) for _ in range(3))
+        for shape, spread in (((6, 3), 1), ((2, 1, 4, 4), 1), ((4, 2), 12)):
+            mu, logvar, eps = draws.normal(*shape), spread * draws.normal(*shape), draws.normal(*shape)
             want = torch.from_numpy(mu.numpy() + np.sqrt(np.exp(logvar.numpy())) * eps.numpy())
             require_close(sample(mu, logvar, eps), want, "fresh inputs", 1e-9)
 
@@ -102,9 +110,12 @@ def _elbo_terms(seed: int) -> tuple[Property, ...]:
         for shape, latent in (((4, 7), 3), ((3, 1, 5, 5), 2)):
             x, logits = draws.bits(*shape), 3 * draws.normal(*shape)
             mu, logvar = draws.normal(shape[0], latent), draws.normal(shape[0], latent)
-            recon, kl, elbo = answer(x, logits, mu, logvar)
             want_recon = Independent(Bernoulli(logits=logits), len(shape) - 1).log_prob(x)
             want_kl = kl_divergence(_gaussian(mu, logvar), _gaussian(torch.zeros_like(mu), torch.zeros_like(mu)))
+            given = x, logits, mu, logvar
+            kept = [value.clone() for value in given]
+            recon, kl, elbo = answer(*given)
+            assert all(torch.equal(a, b) for a, b in zip(given, kept, strict=True))
             require_close(recon, want_recon, "fresh inputs")
             require_close(kl, want_kl, "fresh inputs")
             require_close(elbo, want_recon - want_kl, "fresh inputs")
@@ -117,7 +128,19 @@ def _elbo_terms(seed: int) -> tuple[Property, ...]:
         (gradient,) = torch.autograd.grad(elbo.sum(), logits)
         require_close(gradient, [[-1.0, 1.0, 0.5]], "large logits")
 
+    def gradients_reach_the_encoder(answer: Function) -> None:
+        draws = Draws(seed + 4)
+        mu, logvar = draws.normal(3, 2).requires_grad_(), draws.normal(3, 2).requires_grad_()
+        x, logits = draws.bits(3, 5), draws.normal(3, 5)
+        _, kl, elbo = answer(x, logits, mu, logvar)
+        by_mu, by_logvar = torch.autograd.grad(elbo.sum(), (mu, logvar), retain_graph=True)
+        require_close(by_mu, -mu.detach(), "fresh inputs")
+        require_close(by_logvar, (1 - logvar.detach().exp()) / 2, "fresh inputs")
+        (of_kl,) = torch.autograd.grad(kl.sum(), mu)
+        require_close(of_kl, mu.detach(), "fresh inputs")
+
     return (
+        Property("the bound's gradient with respect to mu and logvar is right", gradients_reach_the_encoder),
         Property("the three terms are right for images, logits and codes in general", agrees),
         Property("the bound's gradient is right for large logits", gradients_are_finite),
     )

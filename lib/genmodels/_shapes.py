@@ -23,7 +23,10 @@ def require_batch(name: str, value: Tensor) -> None:
 
 
 def require_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    """Raise a ValueError unless the two tensors have one shape: broadcasting here has hidden many a bug."""
+    """Raise a ValueError unless the two are floating-point tensors of one shape: broadcasting has hidden many a bug."""
+    if not isinstance(value, Tensor) or not torch.is_floating_point(value):
+        got = f"dtype {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{name} must be a floating-point tensor, got {got}")
     if value.shape != other.shape:
         raise ValueError(f"{name} must have the shape of {other_name}, {tuple(other.shape)}, got {tuple(value.shape)}")
 

@@ -88,8 +88,7 @@ class PixelCNN(nn.Module):
         ValueError
             If a pixel is neither 0 nor 1: the product of conditionals speaks of binary images only.
         """
-        if not bool(((x == 0) | (x == 1)).all()):
-            raise ValueError("x must be binary, 0 or 1 in each pixel; see genmodels.data.binarize")
+        _require_binary(x)
         logits = self(x)
         return sum_over_data(x * logits - functional.softplus(logits))
 
@@ -106,14 +105,14 @@ class PixelCNN(nn.Module):
         Raises
         ------
         ValueError
-            If there are not that many rows, or the images have another shape.
+            If there are not that many rows, the kept ones are not binary, or the images have another shape.
         """
         _, height, width = self.data_shape
         if not 0 <= rows <= height:
             raise ValueError(f"rows must lie in 0..{height}, got {rows}")
         self._require_images(x)
-        device = next(self.parameters()).device
-        u = torch.rand(x.shape, generator=generator).to(device)
+        _require_binary(x[:, :, :rows])
+        u = torch.rand(x.shape, generator=generator).to(next(self.parameters()))
         x = x.clone().to(u)
         x[:, :, rows:] = 0
         for row in range(rows, height):
@@ -125,6 +124,11 @@ class PixelCNN(nn.Module):
     def _require_images(self, x: Tensor) -> None:
         if x.shape[1:] != self.data_shape:
             raise ValueError(f"x must have shape (B, {', '.join(map(str, self.data_shape))}), got {tuple(x.shape)}")
+
+
+def _require_binary(x: Tensor) -> None:
+    if not bool(((x == 0) | (x == 1)).all()):
+        raise ValueError("x must be binary, 0 or 1 in each pixel; see genmodels.data.binarize")
 
 
 def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from genmodels._shapes import require_choice
+from genmodels.metrics import distances
 
 KINDS = ("minimax", "non_saturating", "least_squares", "wasserstein", "hinge")
 
@@ -259,4 +260,4 @@ def nearest_neighbours(fake: Tensor, real: Tensor) -> Tensor:
         raise ValueError(f"fake must hold examples like real, {tuple(real.shape[1:])}, got {tuple(fake.shape[1:])}")
     if len(real) == 0:
         raise ValueError("real must hold at least one example")
-    return torch.cdist(fake.flatten(1), real.flatten(1)).argmin(dim=1)
+    return distances(fake.flatten(1), real.flatten(1)).argmin(dim=1)

@@ -26,7 +26,8 @@ def log_normal(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     require_batch("x", x)
     require_same_shape("mu", mu, "x", x)
     require_same_shape("logvar", logvar, "x", x)
-    squared = (x - mu).square() * torch.exp(-logvar)  # (B, ...)
+    # The root before the square: exp(-logvar) may overflow where the difference is zero.
+    squared = ((x - mu) * torch.exp(-0.5 * logvar)).square()  # (B, ...)
     return -0.5 * sum_over_data(math.log(2 * math.pi) + logvar + squared)
 
 
@@ -53,5 +54,5 @@ def kl_normal(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor | None = None, logvar
     require_same_shape("mu_p", mu_p, "mu_q", mu_q)
     require_same_shape("logvar_p", logvar_p, "mu_q", mu_q)
     log_ratio = logvar_q - logvar_p  # (B, ...)
-    shift = (mu_q - mu_p).square() * torch.exp(-logvar_p)  # (B, ...)
+    shift = ((mu_q - mu_p) * torch.exp(-0.5 * logvar_p)).square()  # (B, ...)
     return 0.5 * sum_over_data(torch.expm1(log_ratio) - log_ratio + shift)

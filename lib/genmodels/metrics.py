@@ -27,6 +27,11 @@ def _require_pair(x: Tensor, y: Tensor, at_least: int = 1) -> None:
         raise ValueError(f"y must have the dimension of x, {x.shape[1]}, got {y.shape[1]}")
 
 
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """All Euclidean distances, (N, D), (M, D) → (N, M), from differences: the way by products cancels far from zero."""
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
     """The Wasserstein-1 distance of samples on a line, for each column: (N, K), (M, K) → (K,).
 
@@ -71,8 +76,8 @@ def energy_distance(x: Tensor, y: Tensor) -> Tensor:
     It is never negative, and zero when the samples are the same (Székely and Rizzo, 2013; the V-statistic).
     """
     _require_pair(x, y)
-    within = torch.cdist(x, x).mean() + torch.cdist(y, y).mean()
-    return 2 * torch.cdist(x, y).mean() - within
+    within = distances(x, x).mean() + distances(y, y).mean()
+    return 2 * distances(x, y).mean() - within
 
 
 def mmd(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
@@ -90,7 +95,7 @@ def mmd(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
     require_positive("bandwidth", bandwidth)
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return torch.exp(-torch.cdist(a, b).square() / (2 * bandwidth**2))
+        return torch.exp(-distances(a, b).square() / (2 * bandwidth**2))
 
     n, m = len(x), len(y)
     within_x = (kernel(x, x).sum() - n) / (n * (n - 1))
@@ -142,7 +147,7 @@ def modes_covered(x: Tensor, centres: Tensor, std: float, at_least: int = 1) -> 
     if x.shape[1] != centres.shape[1]:
         raise ValueError(f"centres must have the dimension of x, {x.shape[1]}, got {centres.shape[1]}")
     require_positive("std", std)
-    distance, nearest = torch.cdist(x, centres).min(dim=1)
+    distance, nearest = distances(x, centres).min(dim=1)
     good = distance <= 3 * std
     counts = torch.bincount(nearest[good], minlength=len(centres))
     return ModeCoverage(int((counts >= at_least).sum()), good.double().mean().item())
@@ -177,9 +182,9 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> PrecisionRecall:
         raise ValueError(f"fake must have the dimension of real, {real.shape[1]}, got {fake.shape[1]}")
 
     def radii(points: Tensor) -> Tensor:
-        return torch.cdist(points, points).kthvalue(k + 1, dim=1).values  # the nearest of all is the point itself
+        return distances(points, points).kthvalue(k + 1, dim=1).values  # the nearest of all is the point itself
 
-    between = torch.cdist(real, fake)  # (N, M)
+    between = distances(real, fake)  # (N, M)
     in_real = between < radii(real)[:, None]
     in_fake = between < radii(fake)[None, :]
     return PrecisionRecall(

@@ -1,7 +1,7 @@
 """The networks: what stands between a tensor and the numbers that a model needs of it.
 
-Each function returns an ``nn.Module`` whose weights are drawn from the global stream; the models call them within
-``seeded``, which keeps that stream as it was.
+Encoders and decoders draw their weights from the global stream; the models make them within ``seeded``, which keeps
+that stream as it was. The others take a seed.
 """
 
 import math

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import torch
@@ -110,15 +111,17 @@ def fit(
     ValueError
         If ``x`` doesn't suit the model, the loss is not of shape (B,), or the checkpoint is of other settings or data.
     FloatingPointError
-        If the loss is no longer finite: names the step; the last checkpoint is from before it.
+        If the loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
     """
     require_batch("x", x)
+    if len(x) == 0:
+        raise ValueError("x must hold at least one example, got none")
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
     run = Checkpoint(checkpoint, {"model": model, "optimizer": optimizer}, {"loss": history.loss}, settings, x)
     run.load()
-    last = settings.epochs * history.steps_per_epoch if max_steps is None else max_steps
+    last = last_step(settings.epochs * history.steps_per_epoch, max_steps)
     model.train()
     bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
     with deferred_interrupt() as interrupted:
@@ -128,17 +131,20 @@ def fit(
             if losses.shape != (len(batch),):
                 raise ValueError(f"loss must return shape ({len(batch)},), got {tuple(losses.shape)}")
             mean_loss = losses.mean()
-            if not torch.isfinite(mean_loss):
-                raise FloatingPointError(f"the loss is {mean_loss.item()} at step {step}; training stopped")
-            optimizer.zero_grad()
-            mean_loss.backward()
-            optimizer.step()
+            _descend(optimizer, mean_loss, "the loss", step)
             history.loss.append(mean_loss.item())
             bar.set_postfix(nats=f"{history.loss[-1]:.2f}", refresh=False)
             run.after(step, interrupted)
-    run.save()
+        run.save()
     model.eval()
     return history
+
+
+def last_step(all_steps: int, max_steps: int | None) -> int:
+    """Where a run ends: after all of its steps, or earlier. Raises ValueError if ``max_steps`` is negative."""
+    if max_steps is not None and max_steps < 0:
+        raise ValueError(f"max_steps must not be negative, got {max_steps}")
+    return all_steps if max_steps is None else min(all_steps, max_steps)
 
 
 def negative_elbo(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
@@ -147,7 +153,8 @@ def negative_elbo(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
 
 
 def beta_loss(beta: float) -> VAELoss:
-    """The loss of a beta-VAE, kl weighted by ``beta``: beta kl - recon. A bound on nothing unless ``beta`` is 1.
+    """The loss of a beta-VAE, kl weighted by ``beta``: beta kl - recon. Its negative is the bound
+    for ``beta`` 1, a looser bound above, and a bound on nothing below.
 
     Equation ``beta-vae``. Raises ValueError if ``beta`` is not positive.
     """
@@ -286,7 +293,7 @@ def fit_gan(
     run = Checkpoint(checkpoint, {"game": game, "d": d_optimizer, "g": g_optimizer}, vars(history), settings, x)
     run.load()
     turns = settings.discriminator_steps
-    last = settings.generator_steps(len(x)) if max_steps is None else max_steps
+    last = last_step(settings.generator_steps(len(x)), max_steps)
     fixed = torch.randn(100, latent_dim, generator=_generator(settings.seed, 1, -1)).to(device)
     game.train()
     bar = tqdm(range(len(history.gradient), last), initial=len(history.gradient), total=last, disable=not progress)
@@ -310,7 +317,7 @@ def fit_gan(
                 history.snapshots.append(_sample(generator, fixed))
             bar.set_postfix(d_real=f"{history.d_real[-1]:.2f}", d_fake=f"{history.d_fake[-1]:.2f}", refresh=False)
             run.after(step, interrupted)
-    run.save()
+        run.save()
     game.eval()
     return history
 
@@ -375,12 +382,21 @@ def _sample(generator: nn.Module, z: Tensor) -> Tensor:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into an event to look at between steps: a step is then done whole or not at all."""
+    """Turn Ctrl-C into an event to look at between steps: a step is then done whole or not at all.
+
+    A second Ctrl-C interrupts at once: the way out of a step that never ends.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted  # only the main thread may handle signals, and only it is interrupted
         return
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    previous = signal.signal(signal.SIGINT, handle)
     try:
         yield interrupted
     finally:

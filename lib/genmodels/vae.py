@@ -139,6 +139,9 @@ class VAE(nn.Module):
         require_choice("network", network, tuple(NETWORKS))
         if noise_var is not None and likelihood == "bernoulli":
             raise ValueError(f"noise_var must be None for the Bernoulli likelihood, got {noise_var!r}")
+        if likelihood == "gaussian":
+            noise_var = 1.0 if noise_var is None else noise_var
+            require_positive("noise_var", noise_var)
         for name, size in (("latent_dim", latent_dim), ("hidden_dim", hidden_dim)):
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")
@@ -186,7 +189,7 @@ class VAE(nn.Module):
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         # Noise is drawn on the CPU, so that one seed gives one picture on every device.
-        z = torch.randn(n, self.latent_dim, generator=generator).to(next(self.parameters()).device)
+        z = torch.randn(n, self.latent_dim, generator=generator).to(next(self.parameters()))
         logits = self.decode(z)
         return self.mean(logits) if mean else self.draw(logits, generator)
 
@@ -197,10 +200,10 @@ class VAE(nn.Module):
     def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """A sample of p(x given z) from the decoder's output; same shape."""
         if self.likelihood == "bernoulli":
-            u = torch.rand(logits.shape, generator=generator).to(logits.device)
+            u = torch.rand(logits.shape, generator=generator).to(logits)
             return (u < torch.sigmoid(logits)).to(logits.dtype)
-        noise = torch.randn(logits.shape, generator=generator).to(logits.device)
-        return logits + math.sqrt(self.noise_var or 1.0) * noise
+        noise = torch.randn(logits.shape, generator=generator).to(logits)
+        return logits + math.sqrt(1.0 if self.noise_var is None else self.noise_var) * noise
 
 
 @torch.no_grad()
@@ -245,7 +248,7 @@ def edit(model: VAE, x: Tensor, changes: Mapping[int, float], generator: torch.G
     for dim in changes:
         _require_dimension(dim, model.latent_dim)
     mu, logvar = model.encode(x)  # 1. a distribution over codes
-    eps = torch.randn(mu.shape, generator=generator).to(mu.device)
+    eps = torch.randn(mu.shape, generator=generator).to(mu)
     z = reparameterize(mu, logvar, eps)  # 2. a code
     z_changed = z.clone()
     for dim, shift in changes.items():  # 3. some of its dimensions changed
@@ -303,7 +306,7 @@ class LinearGaussianVAE:
             raise ValueError(f"W must be a floating-point matrix of shape (P, D), got {W.dtype} {tuple(W.shape)}")
         require_positive("noise_var", noise_var)
         self.W = W
-        self.b = torch.zeros(len(W), dtype=W.dtype) if b is None else b
+        self.b = W.new_zeros(len(W)) if b is None else b
         if self.b.shape != (len(W),):
             raise ValueError(f"b must have shape ({len(W)},), got {tuple(self.b.shape)}")
         self.noise_var = noise_var
@@ -311,7 +314,9 @@ class LinearGaussianVAE:
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), exactly: (B, P) → (B,) in nats."""
         self._require_data(x)
-        covariance = self.W @ self.W.T + self.noise_var * torch.eye(len(self.W), dtype=self.W.dtype)  # (P, P)
+        covariance = self.W @ self.W.T + self.noise_var * torch.eye(
+            len(self.W), dtype=self.W.dtype, device=self.W.device
+        )  # (P, P)
         cholesky = torch.linalg.cholesky(covariance)
         whitened = torch.linalg.solve_triangular(cholesky, (x - self.b).T, upper=False)  # (P, B)
         log_det = 2 * torch.log(torch.diagonal(cholesky)).sum()
@@ -346,7 +351,8 @@ class LinearGaussianVAE:
 
     def _posterior_precision(self) -> Tensor:
         latent_dim = self.W.shape[1]
-        return torch.eye(latent_dim, dtype=self.W.dtype) + self.W.T @ self.W / self.noise_var
+        identity = torch.eye(latent_dim, dtype=self.W.dtype, device=self.W.device)
+        return identity + self.W.T @ self.W / self.noise_var
 
     def _require_data(self, x: Tensor) -> None:
         if x.ndim != 2 or x.shape[1] != len(self.W):

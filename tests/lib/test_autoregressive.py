@@ -150,6 +150,7 @@ def test_training_raises_the_exact_likelihood_of_held_out_digits():
         (lambda: PixelCNN()(torch.zeros(2, 1, 4, 4)), r"x must have shape \(B, 1, 8, 8\), got \(2, 1, 4, 4\)"),
         (lambda: PixelCNN().log_prob(torch.full((1, 1, 8, 8), 0.5)), "x must be binary"),
         (lambda: PixelCNN().complete(torch.zeros(1, 1, 8, 8), 9), r"rows must lie in 0\.\.8, got 9"),
+        (lambda: PixelCNN().complete(torch.full((1, 1, 8, 8), 0.37), 2), "x must be binary"),
         (lambda: PixelCNN().complete(torch.zeros(1, 1, 4, 4), 2), r"x must have shape \(B, 1, 8, 8\)"),
         (lambda: PixelCNN().sample(0), "n must be at least 1, got 0"),
         (lambda: MaskedConv2d("C", 1, 1, 3), "kind must be one of 'A', 'B', got 'C'"),

@@ -14,7 +14,7 @@ def test_a_right_answer_prints_one_friendly_line(capsys):
 
 def test_an_unwritten_answer_is_told_so_and_where_to_read():
     def kl_normal(mu_q, logvar_q, mu_p, logvar_p):
-        raise NotImplementedError
+        raise NotImplementedError("replace this line with your answer")
 
     with pytest.raises(CheckFailed, match=r"kl_normal is not written yet[\s\S]*equation kl-gaussians"):
         check("kl_normal", kl_normal)

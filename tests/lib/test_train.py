@@ -151,7 +151,7 @@ def test_a_loss_that_diverges_stops_the_run_and_names_the_step(images, tmp_path)
         losses = train.negative_elbo(model, x, eps)
         return losses * float("nan") if len(steps) == 8 else losses
 
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 7"):
+    with pytest.raises(FloatingPointError, match=r"the loss is nan, its gradient .* at step 7"):
         fit_vae(small_model(), images, SETTINGS, loss=diverging, checkpoint=path, progress=False)
     kept = torch.load(path, weights_only=True)
     assert len(kept["loss"]) == 6  # the last checkpoint before the accident: every 3 steps
@@ -228,3 +228,57 @@ def test_evaluation_averages_the_bound_over_codes(images):
     assert abs(train.evaluate_elbo(model, images, samples=40) - estimates.mean()) < five_standard_errors
     with pytest.raises(ValueError, match="samples must be at least 1"):
         train.evaluate_elbo(model, images, samples=0)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_it_becomes_a_weight(images, tmp_path):
+    def finite_with_a_wild_gradient(model, x, eps):
+        return model(x, eps).kl + (0 * model(x, eps).recon).abs().sqrt()  # the root's slope at zero is infinite
+
+    path, model = tmp_path / "run.pt", small_model()
+    with pytest.raises(FloatingPointError, match="at step 0"):
+        fit_vae(model, images, SETTINGS, loss=finite_with_a_wild_gradient, checkpoint=path, progress=False)
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+    assert not path.exists()
+
+
+def test_interrupts_are_handled_as_before_once_a_run_is_over(images):
+    before = signal.getsignal(signal.SIGINT)
+    fit_vae(small_model(), images, SETTINGS, max_steps=2, progress=False)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_interrupt_ends_a_step_that_never_ends(images):
+    def endless(model, x, eps):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second interrupt was swallowed")
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_vae(small_model(), images, SETTINGS, loss=endless, progress=False)
+
+
+def test_max_steps_shortens_a_run_and_never_lengthens_it(images):
+    assert len(fit_vae(small_model(), images, SETTINGS, max_steps=1000, progress=False).loss) == 16
+    assert len(fit_vae(small_model(), images, SETTINGS, max_steps=0, progress=False).loss) == 0
+    with pytest.raises(ValueError, match="max_steps must not be negative, got -1"):
+        fit_vae(small_model(), images, SETTINGS, max_steps=-1, progress=False)
+    with pytest.raises(ValueError, match="x must hold at least one example"):
+        fit_vae(small_model(), images[:0], SETTINGS, progress=False)
+
+
+def test_a_run_is_plain_adam_on_the_mean_loss(images):
+    model, twin = small_model(), small_model()
+    history = fit_vae(model, images, SETTINGS, max_steps=2, progress=False)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=SETTINGS.learning_rate)
+    losses = []
+    for step in range(2):
+        batch = images[train.minibatch(200, step, 64, SETTINGS.seed)]
+        eps = torch.randn(len(batch), 2, generator=train.step_generator(SETTINGS.seed, step))
+        loss = -twin(batch, eps).elbo.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert same_weights(model, twin)
+    assert history.loss == losses
+    assert not model.training

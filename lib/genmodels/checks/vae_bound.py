@@ -196,7 +196,7 @@ REPARAMETERIZE = Exercise(
 
 def _three(answer: Function, x: Tensor, logits: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Any, Any, Any]:
     result = answer(x, logits, mu, logvar)
-    if not isinstance(result, tuple) or len(result) != 3:
+    if not isinstance(result, tuple | list) or len(result) != 3:
         raise AssertionError(f"expected the three tensors recon, kl, elbo as a tuple, got {type(result).__name__}")
     return result[0], result[1], result[2]
 

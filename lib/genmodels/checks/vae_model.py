@@ -176,12 +176,12 @@ MAKE_DECODER = Exercise(
 
 
 class ToyEncoder(nn.Module):
-    """A linear encoder of four pixels into two dimensions, with weights from a seed, in float64."""
+    """A linear encoder of four pixels into two dimensions, in float32 as in the notebook; weights from a seed."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.weight = nn.Parameter(torch.randn(4, 4, generator=generator, dtype=torch.float64))
+        self.weight = nn.Parameter(torch.randn(4, 4, generator=generator))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, logvar = (x @ self.weight.T).chunk(2, dim=1)
@@ -189,12 +189,12 @@ class ToyEncoder(nn.Module):
 
 
 class ToyDecoder(nn.Module):
-    """A linear decoder of two dimensions into four pixels, with weights from a seed, in float64."""
+    """A linear decoder of two dimensions into four pixels, in float32 as in the notebook; weights from a seed."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed + 1000)
-        self.weight = nn.Parameter(torch.randn(4, 2, generator=generator, dtype=torch.float64))
+        self.weight = nn.Parameter(torch.randn(4, 2, generator=generator))
 
     def forward(self, z: Tensor) -> Tensor:
         return z @ self.weight.T
@@ -207,8 +207,8 @@ class ToyProblem:
         generator = torch.Generator().manual_seed(seed + 2000)
         self.encoder, self.decoder = ToyEncoder(seed), ToyDecoder(seed)
         self.optimizer = torch.optim.SGD([*self.encoder.parameters(), *self.decoder.parameters()], lr=0.1)
-        self.x = [(torch.rand(batch, 4, generator=generator) > 0.5).double() for _ in range(2)]
-        self.eps = [torch.randn(batch, 2, generator=generator, dtype=torch.float64) for _ in range(2)]
+        self.x = [(torch.rand(batch, 4, generator=generator) > 0.5).float() for _ in range(2)]
+        self.eps = [torch.randn(batch, 2, generator=generator) for _ in range(2)]
         self._twin = [self.encoder.weight.detach().clone(), self.decoder.weight.detach().clone()]
 
     def step(self, answer: Function, i: int) -> Any:
@@ -231,7 +231,7 @@ class ToyProblem:
     def require_same_weights(self, after: str) -> None:
         """Raise AssertionError unless the networks' weights are those of the twin."""
         for name, network, want in zip(("encoder", "decoder"), (self.encoder, self.decoder), self._twin, strict=True):
-            require_close(network.weight, want, after, 1e-8, f"the {name}'s weight")
+            require_close(network.weight, want, after, 1e-5, f"the {name}'s weight")
 
 
 def _step_returns_the_loss(answer: Function) -> None:
@@ -239,7 +239,7 @@ def _step_returns_the_loss(answer: Function) -> None:
     want = problem.expected_step(0)
     got = problem.step(answer, 0)
     assert type(got) in (float, int), f"expected a Python number, got {type(got).__name__} (see .item())"
-    assert abs(got - want) < 1e-6, f"for a toy model the loss is {got:.6g}, it must be {want:.6g}"
+    assert abs(got - want) < 1e-5 * (1 + abs(want)), f"for a toy model the loss is {got:.6g}, it must be {want:.6g}"
 
 
 def _step_moves_the_weights(answer: Function) -> None:
@@ -309,9 +309,9 @@ def load_digits_vae(path: object) -> VAE:
     return model.eval()
 
 
-def held_out_bound(model: VAE, seed: int, draws: int = 32) -> float:
-    """The mean bound on held-out binary digits in nats, by torch.distributions, from ``draws`` codes an image."""
-    x = data.binarize(data.digits("test").images)
+def digits_bound(model: VAE, split: str, seed: int, draws: int = 32) -> float:
+    """The mean bound on a split's binary digits in nats, by torch.distributions, from ``draws`` codes an image."""
+    x = data.binarize(data.digits(split).images)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         mu, logvar = model.encode(x)
@@ -327,7 +327,7 @@ def held_out_bound(model: VAE, seed: int, draws: int = 32) -> float:
 
 def require_bound(path: object, seed: int) -> None:
     """Raise AssertionError unless the submitted weights reach the mark."""
-    bound = held_out_bound(load_digits_vae(path), seed)
+    bound = digits_bound(load_digits_vae(path), "test", seed)
     assert math.isfinite(bound), "the bound of the weights is not a number"
     assert bound >= MARK, f"the weights in the file reach {bound:.2f} nats on held-out digits, the mark is {MARK:.0f}"
 
@@ -355,14 +355,14 @@ DIGITS_WEIGHTS = Exercise(
 
 def _traversal_has_an_image_for_each_value(answer: Function) -> None:
     decoder = ToyDecoder(seed=3)
-    z = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
-    require_tensor(answer(decoder, z, 0, torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)), (3, 4))
+    z = torch.tensor([[0.5, -1.0]])
+    require_tensor(answer(decoder, z, 0, torch.tensor([-1.0, 0.0, 1.0])), (3, 4))
 
 
 def _traversal_gives_probabilities(answer: Function) -> None:
     decoder = ToyDecoder(seed=3)
-    z = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
-    p = require_tensor(answer(decoder, z, 0, torch.tensor([-9.0, 9.0], dtype=torch.float64)), (2, 4))
+    z = torch.tensor([[0.5, -1.0]])
+    p = require_tensor(answer(decoder, z, 0, torch.tensor([-9.0, 9.0])), (2, 4))
     assert p.min() >= 0, f"expected probabilities between 0 and 1, the smallest is {p.min():.3g}"
     assert p.max() <= 1, f"expected probabilities between 0 and 1, the largest is {p.max():.3g}"
 
@@ -374,15 +374,15 @@ def require_traversal(answer: Function, decoder: ToyDecoder, z: Tensor, dim: int
     for value in values.tolist():
         code = kept[0].tolist()
         code[dim] = value
-        rows.append(1 / (1 + torch.exp(-decoder.weight.detach() @ torch.tensor(code, dtype=torch.float64))))
+        rows.append(1 / (1 + torch.exp(-decoder.weight.detach() @ torch.tensor(code))))
     got = answer(decoder, z, dim, values)
-    require_close(got, torch.stack(rows), f"z = {kept.tolist()}, dim = {dim}, values = {values.tolist()}", 1e-6)
+    require_close(got, torch.stack(rows), f"z = {kept.tolist()}, dim = {dim}, values = {values.tolist()}", 1e-5)
     assert torch.equal(z, kept), "the code z was changed in place"
 
 
 def _traversal_sets_one_dimension(answer: Function) -> None:
-    z = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
-    values = torch.tensor([-2.0, 0.0, 2.0], dtype=torch.float64)
+    z = torch.tensor([[0.5, -1.0]])
+    values = torch.tensor([-2.0, 0.0, 2.0])
     for dim in (0, 1):
         require_traversal(answer, ToyDecoder(seed=4), z, dim, values)
 
@@ -406,13 +406,13 @@ def expected_edit(problem: ToyProblem, dim: int, shift: float, u: Tensor) -> Ten
     mu, logvar = (problem.x[0] @ problem.encoder.weight.detach().T).chunk(2, dim=1)
     z = mu + torch.sqrt(torch.exp(logvar)) * problem.eps[0]
     z[:, dim] += shift
-    return (u < 1 / (1 + torch.exp(-z @ problem.decoder.weight.detach().T))).double()
+    return (u < 1 / (1 + torch.exp(-z @ problem.decoder.weight.detach().T))).float()
 
 
 def require_edit(answer: Function, seed: int, batch: int, dim: int, shift: float) -> None:
     """Raise AssertionError unless the answer makes the same images as the five steps."""
     problem = ToyProblem(seed, batch)
-    u = torch.rand(batch, 4, generator=torch.Generator().manual_seed(seed + 3000), dtype=torch.float64)
+    u = torch.rand(batch, 4, generator=torch.Generator().manual_seed(seed + 3000))
     want = expected_edit(problem, dim, shift, u)
     arguments = (problem.encoder, problem.decoder, problem.x[0].clone(), dim, shift, problem.eps[0].clone(), u.clone())
     got = require_tensor(answer(*arguments), (batch, 4))
@@ -424,7 +424,7 @@ def require_edit(answer: Function, seed: int, batch: int, dim: int, shift: float
 
 def _edit_gives_black_and_white_images(answer: Function) -> None:
     problem = ToyProblem(seed=5)
-    u = torch.full((3, 4), 0.5, dtype=torch.float64)
+    u = torch.full((3, 4), 0.5)
     image = require_tensor(answer(problem.encoder, problem.decoder, problem.x[0], 0, 1.0, problem.eps[0], u), (3, 4))
     assert bool(((image == 0) | (image == 1)).all()), "the result must be black and white: 0 or 1 in each pixel"
 

@@ -287,6 +287,17 @@ def _(mu_q, logvar_q, mu_p, logvar_p):
     return 0.5 * (mu_q - mu_p).square().sum(1) + 0 * logvar_q.sum(1)
 
 
+@wrong("kl_normal", "p detached")
+def _(mu_q, logvar_q, mu_p, logvar_p):
+    return kl(mu_q, logvar_q, mu_p.detach(), logvar_p.detach())
+
+
+@wrong("kl_normal", "the variance of q detached in the trace")
+def _(mu_q, logvar_q, mu_p, logvar_p):
+    trace = (logvar_q.exp().detach() + (mu_q - mu_p) ** 2) / logvar_p.exp()
+    return 0.5 * (logvar_p - logvar_q + trace - 1).sum(1)
+
+
 # --- reparameterize -------------------------------------------------------------------------------------------------
 
 
@@ -400,6 +411,11 @@ def _(mu, logvar, eps):
 @wrong("reparameterize", "works on matrices only: images are flattened")
 def _(mu, logvar, eps):
     return (mu + torch.exp(0.5 * logvar) * eps).flatten(1)
+
+
+@wrong("reparameterize", "logvar clamped to ±6")
+def _(mu, logvar, eps):
+    return mu + torch.exp(0.5 * logvar.clamp(-6, 6)) * eps
 
 
 # --- elbo_terms -----------------------------------------------------------------------------------------------------
@@ -604,6 +620,38 @@ def _(x, logits, mu, logvar):
 @wrong("elbo_terms", "the reconstruction detached, so that the decoder learns nothing")
 def _(x, logits, mu, logvar):
     recon, divergence = parts(x, logits.detach(), mu, logvar)
+    return recon, divergence, recon - divergence
+
+
+@right("elbo_terms", "as a list")
+def _(x, logits, mu, logvar):
+    recon, divergence = parts(x, logits, mu, logvar)
+    return [recon, divergence, recon - divergence]
+
+
+@wrong("elbo_terms", "the divergence detached, so that nothing pulls the encoder to the prior")
+def _(x, logits, mu, logvar):
+    recon, divergence = parts(x, logits, mu, logvar)
+    return recon, divergence.detach(), recon - divergence.detach()
+
+
+@wrong("elbo_terms", "the divergence detached in the bound alone")
+def _(x, logits, mu, logvar):
+    recon, divergence = parts(x, logits, mu, logvar)
+    return recon, divergence, recon - divergence.detach()
+
+
+@wrong("elbo_terms", "the mean detached")
+def _(x, logits, mu, logvar):
+    recon, divergence = parts(x, logits, mu.detach(), logvar)
+    return recon, divergence, recon - divergence
+
+
+@wrong("elbo_terms", "the codes zeroed in place, and right for these")
+def _(x, logits, mu, logvar):
+    mu.data.zero_()
+    logvar.data.zero_()
+    recon, divergence = parts(x, logits, mu, logvar)
     return recon, divergence, recon - divergence
 
 

@@ -665,12 +665,19 @@ for mistake, loss in (
     wrong("digits_weights", mistake)(saved(mistake.replace(" ", "-"), functools.partial(trained, loss)))
 
 
+def trained_on_held_out():
+    model, held_out = network(), data.binarize(data.digits("test").images)
+    train.fit_vae(model, held_out, train.VAESettings(epochs=400), progress=False)
+    return model.state_dict()
+
+
 def changed(state, change):
     for value in state.values():
         change(value)
     return state
 
 
+wrong("digits_weights", "trained on the held-out digits")(saved("held-out", lambda: trained_on_held_out()))
 wrong("digits_weights", "untrained")(saved("untrained", lambda: network().state_dict()))
 wrong("digits_weights", "one epoch")(saved("one-epoch", lambda: trained(epochs=1)))
 wrong("digits_weights", "weights that are all zero")(
@@ -753,6 +760,14 @@ def _(decoder, z, dim, values):
         codes = z.expand(len(values), -1).clone()
         codes[:, dim] = values
         return decoder(codes).sigmoid()
+
+
+@right("traverse", "a table of codes filled row by row")
+def _(decoder, z, dim, values):
+    codes = torch.zeros(len(values), z.shape[1])
+    codes[:] = z
+    codes[:, dim] = values
+    return torch.sigmoid(decoder(codes))
 
 
 @wrong("traverse", "the logits")
@@ -879,6 +894,15 @@ def _(encoder, decoder, x, dim, shift, eps, u):
         z = mu + logvar.exp().sqrt() * eps
         z[:, dim] += shift
         return (decoder(z) > torch.log(u) - torch.log1p(-u)).to(x.dtype)
+
+
+@right("edit", "into a fresh tensor")
+def _(encoder, decoder, x, dim, shift, eps, u):
+    mu, logvar = encoder(x)
+    z = torch.zeros(mu.shape)
+    z[:] = mu + torch.exp(0.5 * logvar) * eps
+    z[:, dim] += shift
+    return (u < torch.sigmoid(decoder(z))).float()
 
 
 @wrong("edit", "no noise: the mean is decoded")
