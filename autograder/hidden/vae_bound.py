@@ -131,11 +131,13 @@ def _elbo_terms(seed: int) -> tuple[Property, ...]:
     def gradients_reach_the_encoder(answer: Function) -> None:
         draws = Draws(seed + 4)
         mu, logvar = draws.normal(3, 2).requires_grad_(), draws.normal(3, 2).requires_grad_()
-        x, logits = draws.bits(3, 5), draws.normal(3, 5)
-        _, kl, elbo = answer(x, logits, mu, logvar)
+        x, logits = draws.bits(3, 5), draws.normal(3, 5).requires_grad_()
+        recon, kl, elbo = answer(x, logits, mu, logvar)
         by_mu, by_logvar = torch.autograd.grad(elbo.sum(), (mu, logvar), retain_graph=True)
         require_close(by_mu, -mu.detach(), "fresh inputs")
         require_close(by_logvar, (1 - logvar.detach().exp()) / 2, "fresh inputs")
+        (of_recon,) = torch.autograd.grad(recon.sum(), logits)
+        require_close(of_recon, x - torch.sigmoid(logits.detach()), "fresh inputs")
         (of_kl,) = torch.autograd.grad(kl.sum(), mu)
         require_close(of_kl, mu.detach(), "fresh inputs")
 

@@ -37,11 +37,12 @@ def _make_encoder(seed: int) -> tuple[Property, ...]:
     def fits(answer: Function) -> None:
         # Two images, two wanted codes: a network that can learn at all gets there.
         network, x = answer(2), images(2, seed)
-        want = torch.tensor([[1.0, -1.0], [-2.0, 0.5]])
+        want_mu = torch.tensor([[1.0, -6.0], [-2.0, 0.5]])
+        want_logvar = torch.tensor([[0.5, 1.0], [-7.0, -1.0]])
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-        for _ in range(200):
+        for _ in range(400):
             mu, logvar = encoded(network, x, 2)
-            loss = (mu - want).square().sum() + (logvar + want).square().sum()
+            loss = (mu - want_mu).square().sum() + (logvar - want_logvar).square().sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -69,9 +70,9 @@ def _make_decoder(seed: int) -> tuple[Property, ...]:
     def fits(answer: Function) -> None:
         network, z, x = answer(2), Draws(seed).normal(2, 2).float(), images(2, seed)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-        for _ in range(200):
+        for _ in range(400):
             logits = network(z)
-            loss = (logits - (4 * x - 2)).square().mean()  # log-odds of -2 and 2
+            loss = (logits - (24 * x - 12)).square().mean()  # log-odds of -12 and 12
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -655,6 +655,12 @@ def _(x, logits, mu, logvar):
     return recon, divergence, recon - divergence
 
 
+@wrong("elbo_terms", "the returned recon detached")
+def _(x, logits, mu, logvar):
+    recon, divergence = parts(x, logits, mu, logvar)
+    return recon.detach(), divergence, recon - divergence
+
+
 # --- gap ------------------------------------------------------------------------------------------------------------
 
 

@@ -195,6 +195,16 @@ def _(latent_dim):
     return lambda x: halves(x.flatten(1) @ weight)
 
 
+@wrong("make_encoder", "one head, logvar its negative")
+def _(latent_dim):
+    return Pair(body(latent_dim), lambda out: (out, -out))
+
+
+@wrong("make_encoder", "logvar held within ±4")
+def _(latent_dim):
+    return Pair(body(2 * latent_dim), lambda out: (halves(out)[0], 4 * torch.tanh(halves(out)[1])))
+
+
 # --- make_decoder -----------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +348,15 @@ def _(latent_dim):
             return self.layers(z.detach())
 
     return Decoder()
+
+
+@wrong("make_decoder", "log-odds held within ±5")
+def _(latent_dim):
+    class Bounded(nn.Module):
+        def forward(self, x):
+            return 5 * torch.tanh(x)
+
+    return to_image(latent_dim, Bounded())
 
 
 # --- training_step ----------------------------------------------------------------------------------------------------
