@@ -23,16 +23,20 @@ from genmodels.checks.vae_model import (
 Function = Callable[..., Any]
 
 
+def _makes_fresh_networks(answer: Function) -> None:
+    first, second = answer(3), answer(3)
+    assert first is not second
+    shared = {p.data_ptr() for p in first.parameters()} & {p.data_ptr() for p in second.parameters()}
+    assert not shared
+
+
+FRESH_NETWORKS = Property("each call makes a network of its own", _makes_fresh_networks)
+
+
 def _make_encoder(seed: int) -> tuple[Property, ...]:
     def other_sizes(answer: Function) -> None:
         for latent_dim in (1, 7, 32):
             encoded(answer(latent_dim), images(4, seed), latent_dim)
-
-    def fresh_networks(answer: Function) -> None:
-        first, second = answer(3), answer(3)
-        assert first is not second
-        shared = {p.data_ptr() for p in first.parameters()} & {p.data_ptr() for p in second.parameters()}
-        assert not shared
 
     def fits(answer: Function) -> None:
         # Two images, two wanted codes: a network that can learn at all gets there.
@@ -50,7 +54,7 @@ def _make_encoder(seed: int) -> tuple[Property, ...]:
 
     return (
         Property("the network works for any latent dimension", other_sizes),
-        Property("each call makes a network of its own", fresh_networks),
+        FRESH_NETWORKS,
         Property("mu and logvar can be trained apart from each other, to values of both signs", fits),
     )
 
@@ -60,12 +64,6 @@ def _make_decoder(seed: int) -> tuple[Property, ...]:
         for latent_dim in (1, 7, 32):
             z = Draws(seed).normal(4, latent_dim).float()
             require_tensor(answer(latent_dim)(z), (4, 1, 8, 8))
-
-    def fresh_networks(answer: Function) -> None:
-        first, second = answer(3), answer(3)
-        assert first is not second
-        shared = {p.data_ptr() for p in first.parameters()} & {p.data_ptr() for p in second.parameters()}
-        assert not shared
 
     def fits(answer: Function) -> None:
         network, z, x = answer(2), Draws(seed).normal(2, 2).float(), images(2, seed)
@@ -80,7 +78,7 @@ def _make_decoder(seed: int) -> tuple[Property, ...]:
 
     return (
         Property("the network works for any latent dimension", other_sizes),
-        Property("each call makes a network of its own", fresh_networks),
+        FRESH_NETWORKS,
         Property("it can be trained to give any log-odds, of both signs", fits),
     )
 
@@ -137,8 +135,8 @@ def _digits_weights(seed: int) -> tuple[Property, ...]:
 def _traverse(seed: int) -> tuple[Property, ...]:
     def agrees(answer: Function) -> None:
         draws = Draws(seed)
-        for dim in (0, 1):
-            require_traversal(answer, ToyDecoder(seed + 1), draws.normal(1, 2).float(), dim, draws.normal(5).float())
+        for dim in (0, 1, 2):
+            require_traversal(answer, ToyDecoder(seed + 1), draws.normal(1, 3).float(), dim, draws.normal(5).float())
 
     return (Property("the images are right for codes and values in general", agrees),)
 
@@ -146,7 +144,7 @@ def _traverse(seed: int) -> tuple[Property, ...]:
 def _edit(seed: int) -> tuple[Property, ...]:
     def agrees(answer: Function) -> None:
         draws = Draws(seed)
-        for dim in (0, 1):
+        for dim in (0, 1, 2):
             require_edit(answer, seed + 1 + dim, 60, dim, draws.uniform(-3, 3))
 
     def leaves_its_inputs_alone(answer: Function) -> None:

@@ -176,12 +176,12 @@ MAKE_DECODER = Exercise(
 
 
 class ToyEncoder(nn.Module):
-    """A linear encoder of four pixels into two dimensions, in float32 as in the notebook; weights from a seed."""
+    """A linear encoder of four pixels into three dimensions, in float32 as in the notebook; weights from a seed."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.weight = nn.Parameter(torch.randn(4, 4, generator=generator))
+        self.weight = nn.Parameter(torch.randn(6, 4, generator=generator))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu, logvar = (x @ self.weight.T).chunk(2, dim=1)
@@ -189,12 +189,12 @@ class ToyEncoder(nn.Module):
 
 
 class ToyDecoder(nn.Module):
-    """A linear decoder of two dimensions into four pixels, in float32 as in the notebook; weights from a seed."""
+    """A linear decoder of three dimensions into four pixels, in float32 as in the notebook; weights from a seed."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed + 1000)
-        self.weight = nn.Parameter(torch.randn(4, 2, generator=generator))
+        self.weight = nn.Parameter(torch.randn(4, 3, generator=generator))
 
     def forward(self, z: Tensor) -> Tensor:
         return z @ self.weight.T
@@ -206,10 +206,11 @@ class ToyProblem:
     def __init__(self, seed: int, batch: int = 3) -> None:
         generator = torch.Generator().manual_seed(seed + 2000)
         self.encoder, self.decoder = ToyEncoder(seed), ToyDecoder(seed)
-        self.optimizer = torch.optim.SGD([*self.encoder.parameters(), *self.decoder.parameters()], lr=0.1)
+        self.optimizer = torch.optim.SGD([*self.encoder.parameters(), *self.decoder.parameters()], lr=0.1, momentum=0.9)
         self.x = [(torch.rand(batch, 4, generator=generator) > 0.5).float() for _ in range(2)]
-        self.eps = [torch.randn(batch, 2, generator=generator) for _ in range(2)]
+        self.eps = [torch.randn(batch, 3, generator=generator) for _ in range(2)]
         self._twin = [self.encoder.weight.detach().clone(), self.decoder.weight.detach().clone()]
+        self._velocity = [torch.zeros_like(w) for w in self._twin]
 
     def step(self, answer: Function, i: int) -> Any:
         """What the answer returns for batch i."""
@@ -225,7 +226,8 @@ class ToyProblem:
         bound = p_x.log_prob(self.x[i]).sum(1) - torch.distributions.kl_divergence(q, prior).sum(1)
         loss = -bound.mean()
         gradients = torch.autograd.grad(loss, weights)
-        self._twin = [(w - 0.1 * g).detach() for w, g in zip(weights, gradients, strict=True)]
+        self._velocity = [0.9 * v + g for v, g in zip(self._velocity, gradients, strict=True)]
+        self._twin = [(w - 0.1 * v).detach() for w, v in zip(weights, self._velocity, strict=True)]
         return loss.item()
 
     def require_same_weights(self, after: str) -> None:
@@ -355,13 +357,13 @@ DIGITS_WEIGHTS = Exercise(
 
 def _traversal_has_an_image_for_each_value(answer: Function) -> None:
     decoder = ToyDecoder(seed=3)
-    z = torch.tensor([[0.5, -1.0]])
+    z = torch.tensor([[0.5, -1.0, 0.3]])
     require_tensor(answer(decoder, z, 0, torch.tensor([-1.0, 0.0, 1.0])), (3, 4))
 
 
 def _traversal_gives_probabilities(answer: Function) -> None:
     decoder = ToyDecoder(seed=3)
-    z = torch.tensor([[0.5, -1.0]])
+    z = torch.tensor([[0.5, -1.0, 0.3]])
     p = require_tensor(answer(decoder, z, 0, torch.tensor([-9.0, 9.0])), (2, 4))
     assert p.min() >= 0, f"expected probabilities between 0 and 1, the smallest is {p.min():.3g}"
     assert p.max() <= 1, f"expected probabilities between 0 and 1, the largest is {p.max():.3g}"
@@ -381,9 +383,9 @@ def require_traversal(answer: Function, decoder: ToyDecoder, z: Tensor, dim: int
 
 
 def _traversal_sets_one_dimension(answer: Function) -> None:
-    z = torch.tensor([[0.5, -1.0]])
+    z = torch.tensor([[0.5, -1.0, 0.3]])
     values = torch.tensor([-2.0, 0.0, 2.0])
-    for dim in (0, 1):
+    for dim in (0, 1, 2):
         require_traversal(answer, ToyDecoder(seed=4), z, dim, values)
 
 
@@ -434,7 +436,7 @@ def _edit_without_a_shift_is_a_sample(answer: Function) -> None:
 
 
 def _edit_shifts_the_named_dimension(answer: Function) -> None:
-    for dim, shift in ((0, 1.5), (1, -2.0)):
+    for dim, shift in ((0, 1.5), (1, -2.0), (2, 1.0)):
         require_edit(answer, seed=7, batch=40, dim=dim, shift=shift)
 
 

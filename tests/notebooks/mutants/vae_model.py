@@ -588,6 +588,29 @@ def _(encoder, decoder, optimizer, x, eps):
     return loss.item()
 
 
+@wrong("training_step", "gradient descent written out with the optimizer's step size, its momentum passed over")
+def _(encoder, decoder, optimizer, x, eps):
+    loss = loss_of(encoder, decoder, x, eps)
+    optimizer.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter -= group["lr"] * parameter.grad
+    return loss.item()
+
+
+@wrong("training_step", "the divergence of the first two dimensions only")
+def _(encoder, decoder, optimizer, x, eps):
+    mu, logvar = encoder(x)
+    terms = elbo_terms(x, decoder(reparameterize(mu, logvar, eps)), mu[:, :2], logvar[:, :2])
+    loss = -terms.elbo.mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 # --- digits_weights ---------------------------------------------------------------------------------------------------
 
 # One folder for the files of this module's answers, gone when the tests end.
@@ -878,6 +901,14 @@ def _(decoder, z, dim, values):
 def _(decoder, z, dim, values):
     codes = z.repeat(len(values), 1)
     codes[:, dim] = torch.linspace(values.min().item(), values.max().item(), len(values), dtype=z.dtype)
+    return torch.sigmoid(decoder(codes))
+
+
+@wrong("traverse", "the other dimension taken to be 1 - dim: right for two dimensions")
+def _(decoder, z, dim, values):
+    codes = torch.zeros(len(values), z.shape[1])
+    codes[:, dim] = values
+    codes[:, 1 - dim] = z[0, 1 - dim]
     return torch.sigmoid(decoder(codes))
 
 
