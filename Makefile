@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-fast lint lab release weights lock clean
+.PHONY: help setup book test test-fast lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -37,6 +37,9 @@ weights: setup ## Train the models that the package ships anew, and what the boo
 	@$(PY) tools/train_weights.py $(ARGS)
 	@$(PY) tools/live_weights.py
 	@$(PY) tools/stills.py
+
+formulas: setup ## Confirm changed formulas, after reading the tests that claim them
+	@$(PY) tools/formulas.py
 
 lock: setup ## Resolve the requirements anew and rewrite requirements.lock
 	@$(PY) tools/lock.py

@@ -10,6 +10,7 @@ source of their tests, and a warning (an error under ``-W``) for whatever `probl
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import textwrap
 from dataclasses import dataclass
@@ -25,6 +26,19 @@ _OPTION = re.compile(r"^:[\w-]+:")
 
 class LedgerError(ValueError):
     """A page or a test that the ledger cannot read; the message says which, and why."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One labelled equation: where it stands, and its LaTeX as it is printed."""
+
+    file: str
+    line: int
+    tex: str
+
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change when the formula does; spaces and line breaks don't count."""
+        return hashlib.sha256("".join(self.tex.split()).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -59,17 +73,22 @@ def labels(root: Path) -> dict[str, tuple[str, int]]:
 
     Raises LedgerError when two equations carry the same label.
     """
+    return {label: (equation.file, equation.line) for label, equation in equations(root).items()}
+
+
+def equations(root: Path) -> dict[str, Equation]:
+    """Every labelled equation of the book by its label, in reading order. Raises as `labels` does."""
     root = Path(root)
     parser = _myst_parser(root)
-    found: dict[str, tuple[str, int]] = {}
+    found: dict[str, Equation] = {}
     for page in pages(root):
         file = page.relative_to(root).as_posix()
-        for label, line in _labels_in(parser, page.read_text(encoding="utf-8"), 1):
+        for label, line, tex in _equations_in(parser, page.read_text(encoding="utf-8"), 1):
             if label in found:
                 raise LedgerError(
-                    f"{file}:{line}: label {label!r} already stands at {found[label][0]}:{found[label][1]}"
+                    f"{file}:{line}: label {label!r} already stands at {found[label].file}:{found[label].line}"
                 )
-            found[label] = (file, line)
+            found[label] = Equation(file, line, tex)
     return found
 
 
@@ -84,19 +103,19 @@ def _myst_parser(root: Path):
     return create_md_parser(MdParserConfig(enable_extensions=set(enabled)), RendererHTML)
 
 
-def _labels_in(parser, text: str, first_line: int):
-    """Yield (label, line) for the labelled equations of a piece of MyST, directives within it included."""
+def _equations_in(parser, text: str, first_line: int):
+    """Yield (label, line, LaTeX) for the labelled equations of a piece of MyST, directives within it included."""
     for token in parser.parse(text):
         line = first_line + (token.map[0] if token.map else 0)
         if token.type == "math_block_label":
-            yield token.info, line
+            yield token.info, line, token.content
         elif token.type in ("fence", "colon_fence") and (match := _DIRECTIVE.match(token.info.strip())):
             options, body, skipped = _split_options(token.content)
             if match[1] == "math":
                 if label := options.get("label", options.get("name")):
-                    yield label, line
+                    yield label, line, body
             elif match[1] not in VERBATIM:
-                yield from _labels_in(parser, body, line + 1 + skipped)
+                yield from _equations_in(parser, body, line + 1 + skipped)
 
 
 def _split_options(content: str) -> tuple[dict[str, str], str, int]:

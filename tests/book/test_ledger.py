@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.ledger import book_ledger
+from tools import formulas
 
 ROOT = Path(__file__).resolve().parents[2]
 ledger = book_ledger(ROOT)
@@ -171,6 +172,44 @@ def test_a_mark_that_cannot_be_read_is_an_error_that_names_its_line(tmp_path, ma
     tests = f"import pytest\nNAME = 'a'\n@{mark}\ndef test_it(): pass\n"
     with pytest.raises(ledger.LedgerError, match=r"tests/test_it\.py:3: pytest\.mark\.equation takes"):
         ledger.claims(small_book(tmp_path, tests=tests))
+
+
+# ------------------------------------------------------------------ formulas as they are printed
+
+
+def test_each_formula_is_printed_as_it_was_when_its_tests_were_last_read_against_it():
+    changed = formulas.unconfirmed(ROOT)
+    assert not changed, (
+        f"read the tests that claim {changed} against the formulas as they now stand, then run `make formulas`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "changed"),
+    [
+        (PAGE, []),
+        (PAGE.replace("a^2 + b^2", "a^2   +\nb^2"), []),  # set on two lines
+        (PAGE.replace("+", "-"), ["pythagoras"]),  # a sign
+        (PAGE + "\n$$\ne = mc^2\n$$ (einstein)\n", ["einstein"]),  # a new one
+        ("# A page\n", ["pythagoras"]),  # one that went
+    ],
+    ids=["as it was", "only its spaces", "a sign", "a new formula", "a formula gone"],
+)
+def test_a_formula_that_changed_is_named_until_it_is_confirmed(tmp_path, page, changed):
+    formulas.confirm(small_book(tmp_path))
+    small_book(tmp_path, page)
+    assert formulas.unconfirmed(tmp_path) == changed
+    formulas.confirm(tmp_path)
+    assert formulas.unconfirmed(tmp_path) == []
+
+
+def test_confirming_shows_each_changed_formula_beside_the_tests_that_claim_it(tmp_path, capsys):
+    formulas.confirm(small_book(tmp_path))
+    small_book(tmp_path, PAGE.replace("+", "-"))
+    formulas.confirm(tmp_path)
+    shown = capsys.readouterr().out
+    assert "a^2 - b^2 = c^2" in shown
+    assert "assert 3**2 + 4**2 == 5**2" in shown
 
 
 # ------------------------------------------------------------------ the pytest plugin
