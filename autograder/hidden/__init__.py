@@ -6,10 +6,14 @@ oracles of their own. A failure tells the student the property's title, never th
 
 from collections.abc import Callable
 
-from autograder.hidden import vae_bound, vae_model
+from autograder.hidden import gan_game, vae_bound, vae_model
 from genmodels.checks import EXERCISES, Property, run_properties
 
-HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {**vae_bound.HIDDEN, **vae_model.HIDDEN}
+HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
+    **vae_bound.HIDDEN,
+    **vae_model.HIDDEN,
+    **gan_game.HIDDEN,
+}
 
 
 def run_hidden(exercise: str, answer: object, seed: int) -> None:
