@@ -112,7 +112,7 @@ def _generator_loss(seed: int) -> tuple[Property, ...]:
                 require_gradient(result, logits, want, "large logits", "the gradient")
 
     def refuses(loss: Function) -> None:
-        for kind in ("saturating", "MINIMAX", "non_saturating "):
+        for kind in ("saturating", "MINIMAX", "non_saturating ", "wasserstein"):
             try:
                 loss(torch.zeros(2), kind)
             except ValueError:
@@ -211,12 +211,11 @@ def _changes_of_losses(seed: int) -> tuple[Property, ...]:
     def agrees(answer: Function) -> None:
         draws = Draws(seed)
         for shape in ((2,), (9,), (3, 5)):
-            logits, before, after = 5 * draws.normal(*shape), distribution(draws, *shape), distribution(draws, *shape)
-            given = [torch.sigmoid(logits), before, after]
+            given = [torch.sigmoid(4 * draws.normal(*shape)), distribution(draws, *shape), distribution(draws, *shape)]
             kept = [value.clone() for value in given]
-            moved = (after - before).numpy()
-            of_d = -(moved * special.log_expit(-logits.numpy())).sum()
-            of_g = -(moved * special.log_expit(logits.numpy())).sum()
+            d, before, after = (value.numpy() for value in given)
+            of_d = special.xlog1py(before, -d).sum() - special.xlog1py(after, -d).sum()
+            of_g = special.xlogy(before, d).sum() - special.xlogy(after, d).sum()
             for got, want in zip(changes(answer, *given), (of_d, of_g), strict=True):
                 require_close(got, scalar(want), "fresh inputs", 1e-8)
             unchanged(given, kept)

@@ -139,8 +139,8 @@ check("jensen_shannon", jensen_shannon)
 #
 # <details><summary>Hint: where is the best discriminator sure?</summary>
 #
-# Its value on the part of the data that is left out, and on the samples that are made up, costs nothing. So only the
-# shared part is left. There, $p_{\text{data}}$ is $c$ times some density and $p_G$ is $r$ times the same one.
+# Where only one of the two has any mass, $D^*$ is sure and right, and scores $\log 1 = 0$. So the value comes from the
+# shared part alone. There, $p_{\text{data}}$ is $c$ times some density and $p_G$ is $r$ times the same one.
 #
 # </details>
 
@@ -347,7 +347,8 @@ ax.legend()
 plots.show(fig, alt="The gradient of the generator under both losses, while the discriminator gets better.")
 
 # %% [markdown]
-# And now both take turns. On two CPU cores this takes about ten seconds.
+# And now both take turns. On two CPU cores this takes about ten seconds. In the pictures after it, look at the loss
+# first, cover the samples with your hand, and say when they became good.
 
 # %%
 generator, discriminator = nets.mlp_generator(latent_dim=8), nets.mlp_discriminator(seed=100)
@@ -356,20 +357,19 @@ history = train.fit_gan(
     discriminator,
     ring,
     latent_dim=8,
-    settings=train.GANSettings(batch_size=256, learning_rate=4e-3, discriminator_learning_rate=4e-3, snapshot_every=5),
+    settings=train.GANSettings(batch_size=256, learning_rate=4e-3, discriminator_learning_rate=4e-3),
     discriminator_loss=discriminator_loss,
     generator_loss=lambda fake_logits: generator_loss(fake_logits, "non_saturating"),
     max_steps=train.scaled(smoke=10, cpu=1000, gpu=1000),
 )
-
-# %%
 with torch.no_grad():
-    samples = generator(torch.randn(1000, 8, generator=torch.Generator().manual_seed(2)))
+    samples = generator(torch.randn(500, 8, generator=torch.Generator().manual_seed(2)))
 fig, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3))
 left.plot(history.discriminator_loss, color=plots.INK, linewidth=0.8)
-left.axhline(math.log(4), color=plots.NOISE, linestyle=":")
+left.axhline(math.log(4), color=plots.NOISE, linestyle=":", label="log 4")
+left.legend()
 left.set(xlabel="step", ylabel="discriminator's loss, nats")
-right.plot(*ring[:1000].T, ".", color=plots.DATA, markersize=2, alpha=0.4)
+right.plot(*ring[:500].T, ".", color=plots.DATA, markersize=2, alpha=0.4)
 right.plot(*samples.T, ".", color=plots.MODEL, markersize=2, alpha=0.6)
 right.set(aspect="equal", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), title="data and samples")
 fig.tight_layout()

@@ -296,7 +296,7 @@ def _losses_have_the_right_gradients(loss: Function) -> None:
 
 
 def _other_kinds_are_refused(loss: Function) -> None:
-    for kind in ("non-saturating", ""):
+    for kind in ("non-saturating", "least_squares"):
         try:
             got = loss(numbers(0.0), kind)
         except ValueError:
@@ -335,7 +335,7 @@ def slopes_and_zeros(answer: Function) -> tuple[list[sympy.Expr], list[list[floa
     """The answer's three slopes, and three sorted lists of where they vanish; an AssertionError says what is wrong."""
     result = answer(D)
     if type(result) not in (tuple, list) or len(result) != 2 or any(type(part) not in (tuple, list) for part in result):
-        raise AssertionError(f"expected two tuples, the slopes and where they vanish, got {type(result).__name__}")
+        raise AssertionError(f"expected two tuples, the slopes and where they vanish, got {str(result)[:60]}")
     slopes, zeros = result
     assert len(slopes) == 3, f"expected three slopes, got {len(slopes)}"
     assert len(zeros) == 3, f"expected three tuples of numbers, one for each slope, got {len(zeros)}"
@@ -379,7 +379,9 @@ def _slopes_vanish_there(answer: Function) -> None:
     _, zeros = slopes_and_zeros(answer)
     for got, want, loss in zip(zeros, ([0.0], [1.0], [0.0, 1.0]), LOSSES, strict=True):
         assert set(got) <= set(want), f"the slope of {loss} does not vanish at {min(set(got) - set(want))}"
-        assert len(got) == len(want), f"the slope of {loss} vanishes at {len(want)} ends, your answer has {len(got)}"
+        assert len(got) == len(want), (
+            f"the slope of {loss} vanishes at {('one end', 'both ends')[len(want) - 1]}, you name {len(got)}"
+        )
 
 
 GENERATOR_SLOPES = Exercise(
