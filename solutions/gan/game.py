@@ -37,8 +37,9 @@ plots.use_style()
 # ## What the discriminator pays
 #
 # A discriminator gives a *logit* $\ell$ for each image, any real number, and means by it that the image is real with
-# probability $D = 1 / (1 + e^{-\ell})$. It wants the value of the game $V(G, D)$ to be large, so its loss is $-V$.
-# Complete `discriminator_loss`: from the logits of some real and of some generated images, an estimate of $-V$ in nats.
+# probability $D = 1 / (1 + e^{-\ell})$. The discriminator wants the value of the game $V(G, D)$ to be large, so its
+# loss is $-V$. Complete `discriminator_loss`: from the logits of some real and of some generated images, an estimate of
+# $-V$ in nats.
 #
 # The two batches may differ in size, and a discriminator that judges patches of an image gives several logits for each.
 # All logits of a batch count alike. A discriminator that is winning gives logits of 100 and more, where the sigmoid
@@ -135,7 +136,7 @@ check("jensen_shannon", jensen_shannon)
 # and return both as SymPy expressions in the symbols that you are handed. Any form will do as long as it is equal
 # everywhere and is written out: with `sympy.log`, without an integral or a sum that is left to do.
 #
-# You need one of the two only if you trust the chapter's identity, and a check of your algebra if you derive both.
+# If you trust the chapter's identity, one of the two is enough. If you derive both, the identity checks your algebra.
 #
 # <details><summary>Hint: where is the best discriminator sure?</summary>
 #
@@ -159,9 +160,15 @@ def value_at_optimum(c, r):
 check("value_at_optimum", value_at_optimum)
 
 # %% [markdown]
-# Try it: a generator that makes one half of the data perfectly and nothing else has $c = \tfrac12$ and $r = 1$, and one
-# that makes all of the data, and as much nonsense again, has $c = 1$ and $r = \tfrac12$. By how much does the
-# divergence tell them apart?
+# A generator that makes one half of the data perfectly, and nothing else, has $c = \tfrac12$ and $r = 1$. One that
+# makes all of the data, and as much nonsense again, has $c = 1$ and $r = \tfrac12$. Which of the two do you think the
+# divergence likes better?
+
+# %%
+c, r = sympy.symbols("c r", positive=True)
+divergence = value_at_optimum(c, r)[1]
+print(f"half left out:     {float(divergence.subs({c: 0.5, r: 1})):.4f} nats")
+print(f"half made up:      {float(divergence.subs({c: 1, r: 0.5})):.4f} nats")
 
 # %% [markdown] statement="generator_loss"
 # ## Two losses for the generator
@@ -226,8 +233,8 @@ check("generator_slopes", generator_slopes)
 #
 # Under the headline "Jointly train generator G and discriminator D with a minimax game" and the formula
 # $\min_G \max_D V(G, D)$, a slide of the lecture says: train $G$ to minimise $-\log D(G(z))$ instead of
-# $\log(1 - D(G(z)))$, then it gets strong gradients at the start of training. If the last sentence is followed, the
-# headline is no longer true. In a game of one score, whatever one player gains by a move of his the other loses, to the
+# $\log(1 - D(G(z)))$, then it gets strong gradients at the start of training. It does. But do that, and the headline is
+# no longer true: in a minimax game there is one score, and whatever a player gains by a move the other loses, to the
 # nat.
 #
 # Compute what happens instead. On a grid, the generator moves from the table `p_gen` to `p_gen_new`, while the
@@ -256,8 +263,8 @@ check("changes_of_losses", changes_of_losses)
 
 # %% [markdown]
 # A move that is worth a look: all samples lie where $D = 0.3$, and the generator spreads them, half to a place where
-# $D = 0.8$ and half to one where it is seen through. Which of the two losses would the generator of the headline have
-# followed, and would it have made this move?
+# $D = 0.8$ and half to one where it is seen through. Would the generator of the headline, whose loss is $V$, make this
+# move? Would the one of the sentence below it?
 
 # %%
 d = torch.tensor([0.01, 0.3, 0.8], dtype=torch.float64)
