@@ -7,7 +7,7 @@ import pytest
 
 from autograder.hidden import HIDDEN, run_hidden
 from genmodels.checks import EXERCISES, CheckFailed, check
-from tests.notebooks.mutants import ANSWERS, gan_game, vae_bound, vae_model  # noqa: F401  (they register their answers)
+from tests.notebooks.mutants import ANSWERS, gan_game, gan_training, vae_bound, vae_model  # noqa: F401  (they register)
 
 SEEDS = (1, 2)
 
