@@ -43,16 +43,18 @@ class ToyGame:
     Codes have two dimensions, examples three. The expected steps are taken on a twin of the weights in float64.
     """
 
-    def __init__(self, seed: int, batch: int = 5, batch_norm: bool = False, scale: float = 1.0) -> None:
+    def __init__(
+        self, seed: int, batch: int = 5, batch_norm: bool = False, scale: float = 1.0, momentum: float = 0.9
+    ) -> None:
         draws = torch.Generator().manual_seed(seed + 5000)
         self.generator = ToyPlayer(2, 3, False, seed, batch_norm, scale)
         self.discriminator = ToyPlayer(3, 4, True, seed + 1000, batch_norm, scale)
         self.optimizers = {
-            name: torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9) for name, network in self.networks()
+            name: torch.optim.SGD(network.parameters(), lr=0.1, momentum=momentum) for name, network in self.networks()
         }
         self.x = [torch.randn(batch, 3, generator=draws) for _ in range(2)]
         self.z = [torch.randn(batch, 2, generator=draws) for _ in range(2)]
-        self._batch_norm = batch_norm
+        self._batch_norm, self._momentum = batch_norm, momentum
         self._twin = {name: [w.detach().double() for w in network.parameters()] for name, network in self.networks()}
         self._velocity = {name: [torch.zeros_like(w) for w in twin] for name, twin in self._twin.items()}
 
@@ -74,7 +76,7 @@ class ToyGame:
         else:
             loss = Judged(self._logits(self.x[i].double())).surprise(real=True) + fake.surprise(real=False)
         gradients = torch.autograd.grad(loss, weights)
-        self._velocity[who] = [0.9 * v + g for v, g in zip(self._velocity[who], gradients, strict=True)]
+        self._velocity[who] = [self._momentum * v + g for v, g in zip(self._velocity[who], gradients, strict=True)]
         self._twin[who] = [(w - 0.1 * v).detach() for w, v in zip(weights, self._velocity[who], strict=True)]
         return loss.item()
 
@@ -153,22 +155,28 @@ def step_properties(who: str) -> tuple[Property, ...]:
 
     def clears_what_it_finds(answer: Function) -> None:
         game = ToyGame(seed=2)
-        for i in range(2):
-            game.leave_gradients()
-            game.step(who, answer, i)
-            game.expected_step(who, i)
-        game.require_same_weights("two steps, before each of which other turns had left gradients in all weights,")
+        game.leave_gradients()
+        game.expected_step(who, 0)
+        game.step(who, answer, 0)
+        game.require_same_weights("a step, before which other turns had left gradients in all weights,")
 
     def leaves_the_other_alone(answer: Function) -> None:
         require_other_left_alone(who, answer, ToyGame(seed=3))
 
     def meets_the_other_as_it_is_now(answer: Function) -> None:
-        game = ToyGame(seed=4)
+        game = ToyGame(seed=4, momentum=0.0)
         for i in range(2):
-            game.step(who, answer, i)
             game.expected_step(who, i)
+            game.step(who, answer, i)
             game.move(other)
         game.require_same_weights(f"two steps, between which the {other} moved and the codes changed,")
+
+    def goes_on_with_the_optimizer(answer: Function) -> None:
+        game = ToyGame(seed=7)
+        for i in range(2):
+            game.expected_step(who, i)
+            game.step(who, answer, i)
+        game.require_same_weights("two steps of the optimizer that was handed over")
 
     def is_made_in_training_mode(answer: Function) -> None:
         require_training_mode(who, answer, ToyGame(seed=5, batch_norm=True))
@@ -187,6 +195,7 @@ def step_properties(who: str) -> tuple[Property, ...]:
         Property("gradients that it finds in the weights don't count", clears_what_it_finds),
         Property(flows, leaves_the_other_alone),
         Property(f"it uses the codes that it is given, and the {other} as it is now", meets_the_other_as_it_is_now),
+        Property("a second step goes on with the optimizer where the first left it", goes_on_with_the_optimizer),
         Property("both networks are in training mode, during the step and after it", is_made_in_training_mode),
         Property("the loss and the step are right for logits of any size", stands_large_logits),
     )
