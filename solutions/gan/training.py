@@ -289,9 +289,9 @@ plots.show(fig, alt="The critic's estimate follows the distance that is missing 
 # probability of more than 0.9. The check asks that
 #
 # - the classifier is sure of at least half of the samples, and of at least five of each of the ten classes;
-# - the Fréchet distance of the samples to the training digits, on the classifier's features, is at most 60. A
-#   generator that has learned for a few minutes reaches 15 to 30; noise with the mean and the covariance of the digits,
-#   86;
+# - the Fréchet distance of the samples to the training digits, on the classifier's features, is at most 60. After 40
+#   passes over the digits a generator reaches 20 to 40, after 100 about 15; noise with the mean and the covariance of
+#   the digits, 86;
 # - the samples differ from one another, and are not training digits: half of them have no other sample within a
 #   distance of 0.6, and no training digit within 0.5.
 #
