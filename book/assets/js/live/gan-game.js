@@ -70,7 +70,7 @@
     sigma: { min: 0.2, max: 2, step: 0.01, text: "its standard deviation <i>σ</i>" },
   };
   const START = { mu: 1.2, sigma: 0.8 };
-  const X = { min: -6.5, max: 6.5 };
+  const X = { min: -7, max: 7 };
   const CODES = [-1.47, -0.79, -0.37, 0, 0.37, 0.79, 1.47]; // the middles of seven equal parts of a standard normal
   const STEP = 0.2;
   const DECADES = { min: -5, max: 2 };
@@ -112,7 +112,7 @@
       const highest = 1.08 * Math.max(data(DATA.means[1]), generator(mu));
       const y = (p) => rows.base - p / highest * (rows.base - rows.top);
       const d = (share) => rows.zero - share * (rows.zero - rows.one);
-      const grid = whole(0, 325).map((i) => X.min + (X.max - X.min) * i / 325);
+      const grid = whole(0, 350).map((i) => X.min + (X.max - X.min) * i / 350);
       const curve = (f, scale) => line(grid.map((x) => [at(x), scale(f(x))]));
       plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
       plot.setAttribute("height", height);
@@ -120,7 +120,7 @@
         svg("g", { class: "gm-axis" },
           svg("line", { x1: box.left, x2: box.right, y1: rows.base, y2: rows.base }),
           svg("line", { x1: box.left, x2: box.right, y1: rows.zero, y2: rows.zero }),
-          ...ticks({ values: whole(-6, small ? 4 : 5, small ? 2 : 1), at, y: rows.zero }),
+          ...ticks({ values: whole(-6, 6, small ? 2 : 1), at, y: rows.zero }),
           ...[["1", 1], ["½", 0.5], ["0", 0]].map(([text, share]) => svg("text", { x: box.left - 6, y: d(share) + 4, class: "gm-axis-last" }, text)),
           svg("text", { x: box.right, y: rows.zero + 18, class: "gm-axis-name" }, "x")),
         svg("path", { class: "gm-g-data-fill", d: curve(data, y) + `L${box.right} ${rows.base}L${box.left} ${rows.base}Z` }),
