@@ -1,11 +1,13 @@
 """Record the two runs that the live figure `gan-replay` plays: eight Gaussians, Adam's first moment at 0.5 and at 0.9.
 
-    python tools/live_replay.py            trains both (15 s) and writes book/assets/js/live/gan-replay-data.js
-    python tools/live_replay.py --check    writes nothing; exit status 1 if the file does not hold these runs
+    python tools/live_replay.py            trains both (15 s), and writes book/assets/js/live/gan-replay-data.js and,
+                                           from it, the figure's still, book/assets/stills/gan-replay.svg
+    python tools/live_replay.py --check    writes nothing; exit status 1 if the files do not hold these runs
 
 They are the runs of the chapter on collapse. A game magnifies the last bit of a sum, and another machine may add in
 another order: only the beginnings of two recordings agree. So --check compares the settings, the data and the first
-20 steps, each number within what it was rounded to. To be run anew when `fit_gan`, the networks or the toy have changed.
+20 steps, each number within what it was rounded to. To be run anew when `fit_gan`, the networks or the toy have
+changed.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from torch import Tensor
 
 from genmodels import data, gan, metrics, nets, train
 
-SCRIPT = Path(__file__).resolve().parents[1] / "book" / "assets" / "js" / "live" / "gan-replay-data.js"
+ASSETS = Path(__file__).resolve().parents[1] / "book" / "assets"
+SCRIPT, STILL = ASSETS / "js" / "live" / "gan-replay-data.js", ASSETS / "stills" / "gan-replay.svg"
 LETTERS = ascii_uppercase + ascii_lowercase + digits + "+/"  # 64: one for each level of D, in the order of base64
 MOMENTS = (0.5, 0.9)
 EVERY, LAST = 10, 1500  # a frame each so many steps
@@ -66,9 +69,7 @@ def train_and_watch(beta_1: float, last: int = LAST) -> list[dict]:
     x = toy()
     z = torch.randn(JUDGED, 8, generator=torch.Generator().manual_seed(9))
     generator, discriminator = nets.mlp_generator(latent_dim=8), nets.mlp_discriminator(seed=100)
-    settings = train.GANSettings(
-        batch_size=256, learning_rate=4e-3, discriminator_learning_rate=4e-3, beta_1=beta_1
-    )
+    settings = train.GANSettings(batch_size=256, learning_rate=4e-3, discriminator_learning_rate=4e-3, beta_1=beta_1)
     frames: list[dict] = []
     steps = iter(range(last))
 
@@ -78,9 +79,7 @@ def train_and_watch(beta_1: float, last: int = LAST) -> list[dict]:
             frames.append(frame(generator, discriminator, x, z))
         return gan.discriminator_loss(real_logits, fake_logits)
 
-    train.fit_gan(
-        generator, discriminator, x, 8, settings, discriminator_loss=watched, max_steps=last, progress=False
-    )
+    train.fit_gan(generator, discriminator, x, 8, settings, discriminator_loss=watched, max_steps=last, progress=False)
     return [*frames, frame(generator, discriminator, x, z)]
 
 
@@ -182,10 +181,70 @@ def differences(found: dict, fresh: dict) -> list[str]:
             "covered": (torch.tensor(old["covered"][:n]), torch.tensor(new["covered"]), 0),
             **{name: (torch.tensor(old[name][:n]), torch.tensor(new[name]), 0.0015) for name in CURVES},
         }
-        wrong += [
-            name + where for name, (one, other, within) in pairs.items() if ((one - other).abs() > within).any()
-        ]
+        wrong += [name + where for name, (one, other, within) in pairs.items() if ((one - other).abs() > within).any()]
     return wrong
+
+
+def still(contents: dict) -> str:
+    """The last frames of both runs, side by side: an SVG like those of tools/stills.py."""
+    side, top = 300, 24
+    cell = side / CELLS
+
+    def at(places: Tensor) -> list[tuple[float, float]]:
+        """Of bytes (N, 2), those within the picture, as places in it."""
+        inside = places[((places > 0) & (places < 255)).all(dim=1)]
+        return [(x * side / 255, side - y * side / 255) for x, y in inside.tolist()]
+
+    def dots(places: Tensor) -> str:
+        return "".join(f"M{x:.1f} {y:.1f}h0" for x, y in at(places))
+
+    def tints(field: Tensor) -> str:
+        """A path for each of six strengths of both opinions, along the rows: cells that are alike are one rectangle."""
+        strength = ((2 * field / 63 - 1) * 6).round().long().tolist()  # (CELLS, CELLS), from -6 to 6
+        paths: dict[int, list[str]] = {}
+        for y, row in enumerate(strength):
+            start = 0
+            for x in range(1, CELLS + 1):
+                if x < CELLS and row[x] == row[start]:
+                    continue
+                paths.setdefault(row[start], []).append(f"M{start} {y}h{x - start}v1h{start - x}z")
+                start = x
+        return "".join(
+            f'<path class="gm-p-says-{"real" if level > 0 else "fake"}" fill-opacity="{abs(level) / 10}" '
+            f'd="{"".join(parts)}"/>'
+            for level, parts in sorted(paths.items())
+            if level
+        )
+
+    def panel(run: dict, left: int) -> str:
+        covered = [mode for mode in range(8) if run["covered"][-1] >> mode & 1]
+        rings = "".join(
+            f'<circle class="gm-p-mode gm-p-covered" cx="{(1 + x / LIMIT) * side / 2:.1f}" '
+            f'cy="{(1 - y / LIMIT) * side / 2:.1f}" r="{3 * STD * side / (2 * LIMIT):.1f}"/>'
+            for x, y in centres()[covered].tolist()
+        )
+        samples = dots(unpack_places(run["samples"], POINTS)[-1])
+        numbers = f"D(x) {run['d_real'][-1]:.2f}, D(G(z)) {run['d_fake'][-1]:.2f}"
+        losses = f"of D {run['loss_d'][-1]:.2f}, of G {run['loss_g'][-1]:.2f}"
+        return f"""<g transform="translate({left} 0)">
+<text y="15">first moment {run["beta_1"]}: {len(covered)} of 8 modes covered</text>
+<g transform="translate(0 {top})">
+<g transform="scale({cell})" shape-rendering="crispEdges">{tints(unpack_levels(run["field"])[-1])}</g>
+<rect class="gm-p-frame" width="{side}" height="{side}"/>
+<path class="gm-p-data" d="{dots(unpack_places(contents["data"], POINTS)[0])}"/>
+<path class="gm-p-halo" d="{samples}"/><path class="gm-p-samples" d="{samples}"/>
+{rings}
+</g>
+<text y="{top + side + 20}">{numbers}</text>
+<text y="{top + side + 38}">loss {losses}</text>
+</g>"""
+
+    panels = "\n".join(panel(run, i * 340) for i, run in enumerate(contents["runs"]))
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 370">
+<!-- Written by tools/live_replay.py. -->
+{panels}
+</svg>
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -194,11 +253,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # networks this small are slower on two
     if not options.check:
-        SCRIPT.write_text(script(record()), encoding="utf-8")
-        print(f"wrote {SCRIPT}")
+        contents = record()
+        SCRIPT.write_text(script(contents), encoding="utf-8")
+        STILL.write_text(still(contents), encoding="utf-8")
+        print(f"wrote {SCRIPT}\nwrote {STILL}")
         return 0
     try:
-        wrong = differences(read(), record(last=2 * EVERY))
+        found = read()
+        wrong = differences(found, record(last=2 * EVERY))
+        if STILL.read_text(encoding="utf-8") != still(found):
+            wrong.append(STILL.name)
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         wrong = [str(error)]
     if wrong:

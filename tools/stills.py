@@ -270,12 +270,12 @@ def gan_game() -> str:
     minimax, other = ((p_gen @ (gan.generator_slope(d, kind) * slope)).item() for kind in ("minimax", "non_saturating"))
 
     width, left, right, top, base, one, zero = 640, 20, 632, 34, 162, 344, 414
-    x = torch.linspace(-6.5, 6.5, 261, dtype=torch.float64)[:, None]
+    x = torch.linspace(-7, 7, 281, dtype=torch.float64)[:, None]
     highest = 1.08 * log_gen(x).exp().max().item()
     samples = mu + sigma * torch.tensor([[NormalDist().inv_cdf((i + 0.5) / 7)] for i in range(7)], dtype=torch.float64)
 
     def at(value: float) -> float:
-        return left + (value + 6.5) / 13 * (right - left)
+        return left + (value + 7) / 14 * (right - left)
 
     def y(p: float) -> float:
         return base - p / highest * (base - top)
@@ -311,7 +311,7 @@ def gan_game() -> str:
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 646">
 <!-- Written by tools/stills.py. -->
 <g class="gm-axis"><line x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>\
-<line x1="{left}" x2="{right}" y1="{zero}" y2="{zero}"/>{ticks(range(-6, 6), at, zero)}{shares(left, zero, one)}\
+<line x1="{left}" x2="{right}" y1="{zero}" y2="{zero}"/>{ticks(range(-6, 7), at, zero)}{shares(left, zero, one)}\
 <text class="gm-axis-name" x="{right}" y="{zero + 18}">x</text></g>
 <path class="gm-g-data-fill" d="{path(data)}L{right} {base}L{left} {base}Z"/>
 <path class="gm-g-data" d="{path(data)}"/>
@@ -413,12 +413,76 @@ Wasserstein distance {distance(s):.3f}, at s = 2</text>
 """
 
 
+def gan_walk() -> str:
+    """The start of the figure in book/assets/js/live/gan-walk.js: halfway between its first two codes."""
+    model = pretrained.load("dcgan_digits").double()
+    z = torch.randn(100, 16, generator=torch.Generator().manual_seed(0)).double()
+    first, second = z[44], z[53]  # as in tools/live_weights.py
+    ways = [gan.interpolate(first, second, 41, kind) for kind in ("linear", "spherical")]
+    codes = torch.stack([first, second, ways[0][20], ways[1][20]])
+    with torch.no_grad():
+        images = (model(codes)[:, 0] + 1) / 2  # (4, 8, 8)
+
+    # The plane of both codes: upright halfway between their directions, and what is left of one of them across it.
+    upright = torch.nn.functional.normalize(first / first.norm() + second / second.norm(), dim=0)
+    across = torch.nn.functional.normalize(second - (second @ upright) * upright, dim=0)
+    width, unit, ground, size = 400, 31.25, 200, 13
+    middle = width / 2
+
+    def at(code: torch.Tensor) -> Point:
+        return middle + unit * float(code @ across), ground - unit * float(code @ upright)
+
+    def half(radius: float, sweep: int) -> str:
+        r = unit * radius
+        return f"A{r:.1f} {r:.1f} 0 0 {sweep} {middle + (r if sweep else -r):.1f} {ground}"
+
+    def picture(name: str, image: torch.Tensor, left: int, top: int) -> str:
+        cells = "".join(
+            f'<rect x="{left + size * column}" y="{top + size * row}" width="{size}" height="{size}" '
+            f'fill="#{3 * f"{round(255 * image[row, column].item()):02x}"}"/>'
+            for row in range(8)
+            for column in range(8)
+        )
+        return (
+            f'<g shape-rendering="crispEdges">{cells}</g><rect x="{left}" y="{top}" width="{8 * size}" '
+            f'height="{8 * size}" style="fill: none; stroke: var(--gm-muted)"/>'
+            f'<text class="gm-p-name" x="{left}" y="{top + 8 * size + 15}">{name}</text>'
+        )
+
+    # Of the lengths of codes, one in ten is shorter than the first and one in ten longer than the second.
+    inner, outer = 3.052, 4.852
+    (x1, y1), (x2, y2), straight, round_ = (at(code) for code in codes)
+    names = ("first code", "second code", "on the line", "on the sphere")
+    corners = ((420, 2), (530, 2), (420, 130), (530, 130))
+    pictures = zip(names, images, corners, strict=True)
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 256">
+<!-- Written by tools/stills.py. -->
+<path class="gm-w-shell" d="M{middle - unit * outer:.1f} {ground}{half(outer, 1)}H{middle + unit * inner:.1f}\
+{half(inner, 0)}Z"/>
+<g class="gm-axis"><line x1="0" x2="{width}" y1="{ground}" y2="{ground}"/>\
+{ticks(range(-6, 7, 2), lambda v: middle + unit * v, ground).replace("−", "")}</g>
+<text class="gm-m-name gm-t-prior" text-anchor="middle" x="{middle}" y="{ground - unit * outer - 8:.1f}">\
+8 of 10 codes end in the band</text>
+<path class="gm-w-spoke" d="{line([(middle, ground), straight])}"/>
+<path class="gm-w-line" d="{line([(x1, y1), (x2, y2)])}"/>
+<path class="gm-w-sphere" d="{line(at(code) for code in ways[1])}"/>
+<circle class="gm-w-end" cx="{x1:.1f}" cy="{y1:.1f}" r="5"/><circle class="gm-w-end" cx="{x2:.1f}" cy="{y2:.1f}" r="5"/>
+<text text-anchor="middle" x="{x1:.1f}" y="{y1 - 12:.1f}">first</text>
+<text text-anchor="middle" x="{x2:.1f}" y="{y2 - 12:.1f}">second</text>
+<circle class="gm-w-dot" cx="{straight[0]:.1f}" cy="{straight[1]:.1f}" r="6"/>
+<circle class="gm-handle-dot" cx="{round_[0]:.1f}" cy="{round_[1]:.1f}" r="7"/>
+{"".join(picture(name, image, *corner) for name, image, corner in pictures)}
+</svg>
+"""
+
+
 DRAWINGS = {
     "elbo-gap": elbo_gap,
     "reparameterization": reparameterization,
     "manifold": manifold,
     "gan-game": gan_game,
     "gan-supports": gan_supports,
+    "gan-walk": gan_walk,
 }
 
 
