@@ -331,8 +331,10 @@ def as_hex(css: str) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_in_figures_is_readable(reader, theme):
     window = reader(theme=theme)
-    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits", "book/2-gan/game", "book/2-gan/losses"):
+    gan = [f"book/2-gan/{page}" for page in ("game", "losses", "collapse", "dcgan")]
+    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits", *gan):
         page = window.open(chapter)
+        page.locator("[data-live]").scroll_into_view_if_needed()
         page.wait_for_selector(".gm-live-plot svg[viewBox]")
         assert page.evaluate("document.documentElement.dataset.theme") == theme
         texts = page.evaluate(SVG_TEXTS)
