@@ -321,12 +321,11 @@ def test_a_finger_drags_the_curves_sideways_and_scrolls_the_page_elsewhere(reade
     touch(window, (at(300), box["top"] + 80), (at(750) - at(300), 0))
     assert shown(page)["step"] == pytest.approx(750, abs=10)
     scrolled = page.evaluate("scrollY")
-    field = page.locator(".gm-p-field").bounding_box()
+    field, strips = (page.locator(f".gm-p-{part}").bounding_box() for part in ("field", "strips"))
+    assert strips["y"] >= field["y"] + field["height"]
     touch(window, (field["x"] + 100, field["y"] + field["height"] - 20), (0, -150))
     page.wait_for_function("before => scrollY > before + 50", arg=scrolled)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    field, strips = (page.locator(f".gm-p-{part}").bounding_box() for part in ("field", "strips"))
-    assert strips["y"] >= field["y"] + field["height"]
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
