@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from genmodels._memory import explain_out_of_memory
 from genmodels._shapes import require_batch, require_choice, require_same_shape, sum_over_data
+from genmodels._tables import along, at_times, divide, previous, require_times, span
 from genmodels.autoregressive import bits_per_dimension
 from genmodels.gaussian import kl_normal, log_normal
 
@@ -51,9 +52,11 @@ class Schedule:
     alpha
         (T+1,), 1 - beta.
     alpha_bar
-        (T+1,), the product of alpha up to t: the share of x_0 in the variance of x_t.
+        (T+1,), the product of alpha up to t (equation ``dif-forward-closed-form``): the share of x_0 in the variance of
+        x_t, for data of variance 1.
     beta_tilde
-        (T+1,), the variance of q(x_{t-1} given x_t, x_0); 0 at t = 1, where x_0 itself is what is asked for.
+        (T+1,), the variance of q(x_{t-1} given x_t, x_0), equation ``dif-posterior-variance``; 0 at
+        t = 1, where x_0 itself is what is asked for.
 
     Raises
     ------
@@ -74,22 +77,23 @@ class Schedule:
             raise ValueError(f"beta must be a float64 tensor of shape (T+1,) with T at least 1, got {got}")
         beta = beta.detach().cpu()
         if beta[0] != 0 or not bool(((beta[1:] > 0) & (beta[1:] < 1)).all()):
-            span = f"beta[0] = {beta[0]:.4g}, then [{beta[1:].min():.4g}, {beta[1:].max():.4g}]"
-            raise ValueError(f"beta must be 0 at index 0 and between 0 and 1 from there, got {span}")
+            got = f"beta[0] = {beta[0]:.4g}, then [{beta[1:].min():.4g}, {beta[1:].max():.4g}]"
+            raise ValueError(f"beta must be 0 at index 0 and between 0 and 1 from there, got {got}")
         alpha = 1 - beta
         alpha_bar = alpha.cumprod(0)
         if alpha_bar[-1] == 0:
             raise ValueError("beta must leave alpha_bar above zero in float64: x_0 can't be found from x_T otherwise")
-        before = torch.cat([alpha_bar[:1], alpha_bar[:-1]])
-        beta_tilde = torch.zeros_like(beta)
-        beta_tilde[1:] = (beta * (1 - before))[1:] / (1 - alpha_bar[1:])
+        beta_tilde = divide(beta * (1 - previous(alpha_bar)), 1 - alpha_bar)
         tables = {"beta": beta, "T": len(beta) - 1, "alpha": alpha, "alpha_bar": alpha_bar, "beta_tilde": beta_tilde}
         for name, table in tables.items():
             object.__setattr__(self, name, table)
 
     @property
     def snr(self) -> Tensor:
-        """The signal-to-noise ratio alpha_bar / (1 - alpha_bar) of x_t: (T+1,), infinite at t = 0."""
+        """The signal-to-noise ratio alpha_bar / (1 - alpha_bar) of x_t: (T+1,), infinite at t = 0.
+
+        Equation ``dif-snr``.
+        """
         return self.alpha_bar / (1 - self.alpha_bar)
 
 
@@ -114,7 +118,8 @@ def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -
 def cosine_schedule(T: int = 1000, s: float = 0.008) -> Schedule:
     """``alpha_bar`` as a squared cosine of t / T, with ``beta`` at most 0.999 (Nichol and Dhariwal, 2021).
 
-    Its noise grows evenly where the linear schedule destroys an image early, and it ends in noise for every T from 2.
+    Equation ``dif-cosine-schedule``. The signal fades evenly where the linear schedule destroys an image
+    early, and what is left at T is noise for every T from 2.
 
     Raises
     ------
@@ -175,19 +180,23 @@ def step_variance(schedule: Schedule, variance: str | Tensor = "beta_tilde") -> 
 def q_mean_var(x0: Tensor, t: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
     """Mean and variance of q(x_t given x_0): (B, ...), (B,) → (B, ...), (B, ...).
 
+    Equation ``dif-forward-closed-form``; at t = 1 it is the single step, equation ``dif-forward-step``.
+
     Raises
     ------
     ValueError
         If ``x0`` is not a floating-point tensor of rank 2 or more, or ``t`` not (B,) whole numbers from 1 to T.
     """
     require_batch("x0", x0)
-    _require_times("t", t, x0, 1, schedule.T)
-    mean = _at(schedule.alpha_bar.sqrt(), t, x0) * x0
-    return mean, _at(1 - schedule.alpha_bar, t, x0).expand_as(x0)
+    require_times("t", t, x0, 1, schedule.T)
+    mean = at_times(schedule.alpha_bar.sqrt(), t, x0) * x0
+    return mean, at_times(1 - schedule.alpha_bar, t, x0).expand_as(x0)
 
 
 def q_sample(x0: Tensor, t: Tensor, eps: Tensor, schedule: Schedule) -> Tensor:
-    """x_t in one step from x_0 and standard normal noise: (B, ...), (B,), (B, ...) → (B, ...).
+    """x_t from x_0 and standard normal noise, without the steps between: (B, ...), (B,), (B, ...) → (B, ...).
+
+    Equation ``dif-forward-closed-form``.
 
     Raises
     ------
@@ -196,14 +205,14 @@ def q_sample(x0: Tensor, t: Tensor, eps: Tensor, schedule: Schedule) -> Tensor:
     """
     require_batch("x0", x0)
     require_same_shape("eps", eps, "x0", x0)
-    _require_times("t", t, x0, 1, schedule.T)
-    return _at(schedule.alpha_bar.sqrt(), t, x0) * x0 + _at((1 - schedule.alpha_bar).sqrt(), t, x0) * eps
+    require_times("t", t, x0, 1, schedule.T)
+    return at_times(schedule.alpha_bar.sqrt(), t, x0) * x0 + at_times((1 - schedule.alpha_bar).sqrt(), t, x0) * eps
 
 
 def q_posterior(x0: Tensor, xt: Tensor, t: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
     """Mean and variance of q(x_{t-1} given x_t, x_0): (B, ...), (B, ...), (B,) → (B, ...), (B, ...).
 
-    At t = 1 the variance is zero and the mean is x_0.
+    Equations ``dif-posterior-mean`` and ``dif-posterior-variance``. At t = 1 the variance is zero and the mean is x_0.
 
     Raises
     ------
@@ -212,12 +221,12 @@ def q_posterior(x0: Tensor, xt: Tensor, t: Tensor, schedule: Schedule) -> tuple[
     """
     require_batch("x0", x0)
     require_same_shape("xt", xt, "x0", x0)
-    _require_times("t", t, x0, 1, schedule.T)
-    before = _before(schedule.alpha_bar)
-    of_xt = _ratio(schedule.alpha.sqrt() * (1 - before), 1 - schedule.alpha_bar)
-    of_x0 = _ratio(before.sqrt() * schedule.beta, 1 - schedule.alpha_bar)
-    mean = _at(of_xt, t, x0) * xt + _at(of_x0, t, x0) * x0
-    return mean, _at(schedule.beta_tilde, t, x0).expand_as(x0)
+    require_times("t", t, x0, 1, schedule.T)
+    before = previous(schedule.alpha_bar)
+    of_xt = divide(schedule.alpha.sqrt() * (1 - before), 1 - schedule.alpha_bar)
+    of_x0 = divide(before.sqrt() * schedule.beta, 1 - schedule.alpha_bar)
+    mean = at_times(of_xt, t, x0) * xt + at_times(of_x0, t, x0) * x0
+    return mean, at_times(schedule.beta_tilde, t, x0).expand_as(x0)
 
 
 def predict_x0(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Tensor:
@@ -230,9 +239,9 @@ def predict_x0(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Te
     """
     require_batch("xt", xt)
     require_same_shape("eps_hat", eps_hat, "xt", xt)
-    _require_times("t", t, xt, 1, schedule.T)
-    noise = _at((1 - schedule.alpha_bar).sqrt(), t, xt) * eps_hat
-    return (xt - noise) / _at(schedule.alpha_bar.sqrt(), t, xt)
+    require_times("t", t, xt, 1, schedule.T)
+    noise = at_times((1 - schedule.alpha_bar).sqrt(), t, xt) * eps_hat
+    return (xt - noise) / at_times(schedule.alpha_bar.sqrt(), t, xt)
 
 
 def eps_from_x0(xt: Tensor, t: Tensor, x0: Tensor, schedule: Schedule) -> Tensor:
@@ -245,8 +254,8 @@ def eps_from_x0(xt: Tensor, t: Tensor, x0: Tensor, schedule: Schedule) -> Tensor
     """
     require_batch("xt", xt)
     require_same_shape("x0", x0, "xt", xt)
-    _require_times("t", t, xt, 1, schedule.T)
-    return (xt - _at(schedule.alpha_bar.sqrt(), t, xt) * x0) / _at((1 - schedule.alpha_bar).sqrt(), t, xt)
+    require_times("t", t, xt, 1, schedule.T)
+    return (xt - at_times(schedule.alpha_bar.sqrt(), t, xt) * x0) / at_times((1 - schedule.alpha_bar).sqrt(), t, xt)
 
 
 def posterior_mean_from_eps(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Tensor:
@@ -259,9 +268,9 @@ def posterior_mean_from_eps(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Sc
     """
     require_batch("xt", xt)
     require_same_shape("eps_hat", eps_hat, "xt", xt)
-    _require_times("t", t, xt, 1, schedule.T)
-    of_eps = _ratio(schedule.beta, (1 - schedule.alpha_bar).sqrt())
-    return (xt - _at(of_eps, t, xt) * eps_hat) / _at(schedule.alpha.sqrt(), t, xt)
+    require_times("t", t, xt, 1, schedule.T)
+    of_eps = divide(schedule.beta, (1 - schedule.alpha_bar).sqrt())
+    return (xt - at_times(of_eps, t, xt) * eps_hat) / at_times(schedule.alpha.sqrt(), t, xt)
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
@@ -290,7 +299,7 @@ def loss_weight(schedule: Schedule, variance: str | Tensor = "beta_tilde") -> Te
         As ``step_variance``.
     """
     sigma2 = step_variance(schedule, variance)
-    return _ratio(schedule.beta.square(), 2 * sigma2 * schedule.alpha * (1 - schedule.alpha_bar))
+    return divide(schedule.beta.square(), 2 * sigma2 * schedule.alpha * (1 - schedule.alpha_bar))
 
 
 def weighted_loss(
@@ -313,7 +322,7 @@ def weighted_loss(
         As ``eps_loss`` and ``step_variance``.
     """
     losses = eps_loss(model, x0, t, eps, schedule)
-    return _at(loss_weight(schedule, variance), t, losses) * losses
+    return at_times(loss_weight(schedule, variance), t, losses) * losses
 
 
 # --- the bound --------------------------------------------------------------------------------------------------------
@@ -367,7 +376,7 @@ def vlb_terms(
     require_batch("x0", x0)
     noise = _noises("x0", x0, schedule.T, eps, generator)
     sigma2, weight = step_variance(schedule, variance), loss_weight(schedule, variance)
-    ratio = _ratio(schedule.beta_tilde, sigma2)  # 1 where p has the variance of q
+    ratio = divide(schedule.beta_tilde, sigma2)  # 1 where p has the variance of q
     kl_constant = 0.5 * (ratio - 1 - ratio.log()) * x0[0].numel()
     kl = x0.new_zeros(len(x0), schedule.T + 1)
     with _evaluating(model), _enough_memory("The bound of", x0):
@@ -431,7 +440,7 @@ def discretized_log_normal(x: Tensor, mu: Tensor, logvar: Tensor, levels: int) -
         raise ValueError(f"levels must be at least 2, got {levels}")
     index = (x + 1) * (levels - 1) / 2
     if x.numel() and not bool(((index - index.round()).abs() < 0.01).all() and x.abs().max() < 1 + 1e-3):
-        raise ValueError(f"x must take {levels} values, evenly spaced from -1 to 1, got others in {_span(x)}")
+        raise ValueError(f"x must take {levels} values, evenly spaced from -1 to 1, got others in {span(x)}")
     half, scale = 1 / (levels - 1), torch.exp(-0.5 * logvar)
     lower, upper = (x - half - mu) * scale, (x + half - mu) * scale
     # In the upper tail both probabilities are nearly 1 and their difference is lost: mirror it into the lower one.
@@ -458,9 +467,9 @@ def hierarchical_elbo(
 ) -> Tensor:
     """The bound of a Markovian hierarchical VAE on one sample of its T latents: x (B, ...) → (B,) in nats.
 
-    log p(z_T) + log p(x given z_1) + sum of log p(z_{t-1} given z_t) less log q(z_1 given x) + sum of log q(z_t given
-    z_{t-1}), where z_t is drawn from q with the noise ``eps[t-1]`` and p(z_T) is standard normal. Latents may have
-    any sizes.
+    Equation ``dif-hierarchical-elbo``, with the joint densities of ``dif-hierarchical-joint``: log p(x, z_{1:T}) less
+    log q(z_{1:T} given x), where z_t is drawn from q with the noise ``eps[t-1]`` and p(z_T) is standard normal. Latents
+    may have any sizes.
 
     Parameters
     ----------
@@ -539,7 +548,7 @@ def ancestral_step(
     require_same_shape("eps", eps, "xt", xt)
     sigma = step_variance(schedule, variance).sqrt()
     sigma[1] = 0  # the last step gives the mean: noise on the result would only be seen as noise
-    return posterior_mean_from_eps(xt, t, eps_hat, schedule) + _at(sigma, t, xt) * eps
+    return posterior_mean_from_eps(xt, t, eps_hat, schedule) + at_times(sigma, t, xt) * eps
 
 
 def ddim_sigma(t: Tensor, t_prev: Tensor, schedule: Schedule, eta: float = 0.0) -> Tensor:
@@ -552,8 +561,8 @@ def ddim_sigma(t: Tensor, t_prev: Tensor, schedule: Schedule, eta: float = 0.0) 
     ValueError
         If not 0 <= t_prev < t <= T, or ``eta`` leaves [0, 1].
     """
-    _require_times("t", t, t, 1, schedule.T)
-    _require_times("t_prev", t_prev, t, 0, schedule.T - 1)
+    require_times("t", t, t, 1, schedule.T)
+    require_times("t_prev", t_prev, t, 0, schedule.T - 1)
     if not bool((t_prev < t).all()):
         raise ValueError(f"t_prev must be less than t, got {t_prev.tolist()} for {t.tolist()}")
     if not 0 <= eta <= 1:
@@ -579,7 +588,7 @@ def ddim_step(
     sigma = ddim_sigma(t, t_prev, schedule, eta)  # (B,)
     before = schedule.alpha_bar[t_prev.cpu()]
     kept = (1 - before - sigma.square()).clamp(min=0).sqrt()  # rounding may take it below zero
-    return _along(before.sqrt(), xt) * x0_hat + _along(kept, xt) * eps_hat + _along(sigma, xt) * eps
+    return along(before.sqrt(), xt) * x0_hat + along(kept, xt) * eps_hat + along(sigma, xt) * eps
 
 
 def sample(
@@ -725,42 +734,8 @@ def _reverse(
 
 
 def _require_steps(T: int) -> None:
-    if T < 1:
-        raise ValueError(f"T must be at least 1, got {T}")
-
-
-def _require_times(name: str, t: Tensor, x: Tensor, first: int, last: int) -> None:
-    whole = isinstance(t, Tensor) and not (t.is_floating_point() or t.is_complex() or t.dtype == torch.bool)
-    if not whole or t.shape != x.shape[:1]:
-        got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, Tensor) else repr(t)
-        raise ValueError(f"{name} must be whole numbers in a tensor of shape ({len(x)},), got {got}")
-    if t.numel() and not (t.min() >= first and t.max() <= last):
-        raise ValueError(f"{name} must lie in {first}..{last}, got {_span(t)}")
-
-
-def _span(x: Tensor) -> str:
-    return f"[{x.min().item():g}, {x.max().item():g}]"
-
-
-def _before(table: Tensor) -> Tensor:
-    """The table's entry at t - 1, at index t; at index 0 its own."""
-    return torch.cat([table[:1], table[:-1]])
-
-
-def _ratio(a: Tensor, b: Tensor) -> Tensor:
-    """a / b for two tables, 0 at t = 0, where both are 0."""
-    return torch.cat([a.new_zeros(1), a[1:] / b[1:]])
-
-
-def _at(table: Tensor, t: Tensor, x: Tensor) -> Tensor:
-    """The entries of a table at the times of a batch, ready to multiply x with: (T+1,), (B,) → (B, 1, ...)."""
-    # Cast before it moves: not every device has float64.
-    return _along(table.to(x.dtype).to(x.device)[t.to(x.device)], x)
-
-
-def _along(values: Tensor, x: Tensor) -> Tensor:
-    """(B,) → (B, 1, ...), of the dtype and on the device of x."""
-    return values.to(x.dtype).to(x.device).reshape(-1, *[1] * (x.ndim - 1))
+    if not isinstance(T, int) or T < 1:
+        raise ValueError(f"T must be a whole number of at least 1, got {T!r}")
 
 
 def _times(t: int, x: Tensor) -> Tensor:
