@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from genmodels._memory import explain_out_of_memory
-from genmodels._shapes import require_batch, require_choice, require_same_shape, sum_over_data
+from genmodels._shapes import require_batch, require_choice, require_positive, require_same_shape, sum_over_data
 from genmodels._tables import along, at_times, divide, previous, require_times, span
 from genmodels.autoregressive import bits_per_dimension
 from genmodels.gaussian import kl_normal, log_normal
@@ -140,6 +140,7 @@ def require_noise_at_end(schedule: Schedule, max_snr: float = 1e-3) -> None:
 
     The measure is the signal-to-noise ratio at T. The linear schedule with T = 1000 has 4e-5.
     """
+    require_positive("max_snr", max_snr)
     snr = schedule.snr[-1].item()
     if snr > max_snr:
         raise ValueError(
