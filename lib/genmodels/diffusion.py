@@ -90,7 +90,7 @@ class Schedule:
 
     @property
     def snr(self) -> Tensor:
-        """The signal-to-noise ratio alpha_bar / (1 - alpha_bar) of x_t: (T+1,), infinite at t = 0.
+        """The signal-to-noise ratio alpha_bar / (1 - alpha_bar) of x_t, (T+1,), infinite at t = 0.
 
         Equation ``dif-snr``.
         """
@@ -98,7 +98,7 @@ class Schedule:
 
 
 def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Schedule:
-    """``beta`` from ``beta_1`` to ``beta_T`` in equal steps (Ho et al., 2020).
+    """``beta`` from ``beta_1`` to ``beta_T`` in equal steps (Ho et al., 2020), equation ``dif-linear-schedule``.
 
     The defaults belong together: with a smaller T and the same ``beta`` a part of x_0 is left in x_T, 36% of the
     variance for T = 100. Scale ``beta`` by 1000 / T then; ``require_noise_at_end`` tells whether it is enough.
@@ -233,6 +233,8 @@ def q_posterior(x0: Tensor, xt: Tensor, t: Tensor, schedule: Schedule) -> tuple[
 def predict_x0(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Tensor:
     """The x_0 from which the noise eps_hat leads to x_t: (B, ...), (B,), (B, ...) → (B, ...).
 
+    Equation ``dif-predict-x0``.
+
     Raises
     ------
     ValueError
@@ -262,6 +264,8 @@ def eps_from_x0(xt: Tensor, t: Tensor, x0: Tensor, schedule: Schedule) -> Tensor
 def posterior_mean_from_eps(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Tensor:
     """The mean of q(x_{t-1} given x_t, x_0) with the noise in place of x_0: (B, ...), (B,), (B, ...) → (B, ...).
 
+    Equation ``dif-mean-from-eps``.
+
     Raises
     ------
     ValueError
@@ -280,7 +284,7 @@ def posterior_mean_from_eps(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Sc
 def eps_loss(model: Denoiser, x0: Tensor, t: Tensor, eps: Tensor, schedule: Schedule) -> Tensor:
     """The simple loss, the squared error of the predicted noise summed over the data's dimensions: → (B,).
 
-    ``x0`` and ``eps`` are (B, ...), ``t`` is (B,).
+    Equation ``dif-simple-loss`` before the average. ``x0`` and ``eps`` are (B, ...), ``t`` is (B,).
 
     Raises
     ------
@@ -293,6 +297,9 @@ def eps_loss(model: Denoiser, x0: Tensor, t: Tensor, eps: Tensor, schedule: Sche
 
 def loss_weight(schedule: Schedule, variance: str | Tensor = "beta_tilde") -> Tensor:
     """What the bound multiplies the simple loss with: (T+1,) in float64, 0 at t = 0.
+
+    Equation ``dif-loss-weight``, with the given variance in place of beta_tilde; equation ``dif-weight-snr`` has the
+    default in terms of the signal-to-noise ratio.
 
     Raises
     ------
@@ -313,9 +320,10 @@ def weighted_loss(
 ) -> Tensor:
     """The simple loss with the weight that the bound gives it: all of the bound's term t that a network can change.
 
-    For t from 2 and the default variance this is the divergence KL_t, on one sample of x_t; for other variances it
-    lacks a constant. At t = 1 it is -log p(x_0 given x_1) but for a constant. T times the mean over t, drawn evenly,
-    estimates minus the bound up to constants. Shapes as ``eps_loss``: (B,) in nats.
+    For t from 2 and the default variance this is the divergence KL_t on one sample of x_t, equations ``dif-kl-terms``
+    and ``dif-loss-weight``; for other variances it lacks a constant. At t = 1 it is -log p(x_0 given x_1) but for a
+    constant. T times the mean over t, drawn evenly, estimates minus the bound up to constants. Shapes as ``eps_loss``:
+    (B,) in nats.
 
     Raises
     ------
@@ -332,8 +340,9 @@ def weighted_loss(
 class VLBTerms(NamedTuple):
     """The variational bound and its terms in nats: ``elbo = recon - kl.sum(1) - prior``.
 
-    ``prior`` (B,): D_KL(q(x_T given x_0) ‖ N(0, I)), exact. ``kl`` (B, T+1): column t is KL_t for t from 2, columns 0
-    and 1 are zero. ``recon`` (B,): log p(x_0 given x_1). ``elbo`` (B,): at most log p(x_0), on average over the noise.
+    Equation ``dif-vlb``. ``prior`` (B,): D_KL(q(x_T given x_0) ‖ N(0, I)), exact, equation ``dif-prior-term``. ``kl``
+    (B, T+1): column t is KL_t for t from 2, columns 0 and 1 are zero. ``recon`` (B,): log p(x_0 given x_1). ``elbo``
+    (B,): at most log p(x_0), on average over the noise.
     """
 
     prior: Tensor

@@ -365,6 +365,14 @@ def test_at_the_first_step_the_weighted_loss_is_the_reconstruction_but_for_a_con
     torch.testing.assert_close(diffusion.weighted_loss(curved, x0, t, eps, schedule, variance), want)
 
 
+@pytest.mark.equation("dif-weight-snr")
+@every_schedule
+def test_the_weight_is_half_of_what_a_step_takes_from_the_signal_to_noise_ratio(name):
+    chain = CHAINS[name]
+    before, now = ((chain.factor[i] ** 2 / np.diag(chain.cov)[i]) for i in (slice(1, -1), slice(2, None)))
+    np.testing.assert_allclose(diffusion.loss_weight(SCHEDULES[name])[2:].numpy(), (before / now - 1) / 2, rtol=1e-6)
+
+
 def test_losses_reach_the_weights():
     model = nn.Linear(3, 3).double()
     x0, eps, t = draw(4, 3), draw(4, 3, seed=1), torch.tensor([1, 2, 3, 3])
