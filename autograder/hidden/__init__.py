@@ -6,7 +6,7 @@ oracles of their own. A failure tells the student the property's title, never th
 
 from collections.abc import Callable
 
-from autograder.hidden import gan_game, gan_training, vae_bound, vae_model
+from autograder.hidden import diffusion_model, diffusion_process, gan_game, gan_training, vae_bound, vae_model
 from genmodels.checks import EXERCISES, Property, run_properties
 
 HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
@@ -14,6 +14,8 @@ HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
     **vae_model.HIDDEN,
     **gan_game.HIDDEN,
     **gan_training.HIDDEN,
+    **diffusion_process.HIDDEN,
+    **diffusion_model.HIDDEN,
 }
 
 

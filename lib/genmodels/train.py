@@ -4,6 +4,7 @@ A run is a function of its settings. Whatever is random in a step is drawn from 
 a run that was stopped and resumed from its checkpoint goes on bit for bit as if nothing had happened.
 """
 
+import copy
 import dataclasses
 import math
 import os
@@ -21,9 +22,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from genmodels import gan
+from genmodels import diffusion, gan
+from genmodels._memory import explain_out_of_memory
 from genmodels._shapes import require_batch, require_choice, require_positive
 from genmodels.autoregressive import PixelCNN
+from genmodels.diffusion import Schedule
 from genmodels.vae import VAE
 
 VAELoss = Callable[[VAE, Tensor, Tensor], Tensor]
@@ -113,9 +116,7 @@ def fit(
     FloatingPointError
         If the loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
     """
-    require_batch("x", x)
-    if len(x) == 0:
-        raise ValueError("x must hold at least one example, got none")
+    _require_examples(x)
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
@@ -128,8 +129,7 @@ def fit(
         for step in bar:
             batch = x[minibatch(len(x), step, settings.batch_size, settings.seed)].to(device)
             losses = loss(model, batch, step_generator(settings.seed, step))
-            if losses.shape != (len(batch),):
-                raise ValueError(f"loss must return shape ({len(batch)},), got {tuple(losses.shape)}")
+            _require_losses(losses, len(batch))
             mean_loss = losses.mean()
             _descend(optimizer, mean_loss, "the loss", step)
             history.loss.append(mean_loss.item())
@@ -138,6 +138,17 @@ def fit(
         run.save()
     model.eval()
     return history
+
+
+def _require_examples(x: Tensor) -> None:
+    require_batch("x", x)
+    if len(x) == 0:
+        raise ValueError("x must hold at least one example, got none")
+
+
+def _require_losses(losses: Tensor, examples: int) -> None:
+    if losses.shape != (examples,):
+        raise ValueError(f"loss must return shape ({examples},), got {tuple(losses.shape)}")
 
 
 def last_step(all_steps: int, max_steps: int | None) -> int:
@@ -322,6 +333,108 @@ def fit_gan(
     return history
 
 
+@dataclass(frozen=True)
+class DiffusionSettings(Settings):
+    """The settings of ``fit_diffusion``."""
+
+    epochs: int = 300
+    learning_rate: float = 2e-3
+    ema_decay: float = 0.999  # of the average of the weights that samples are drawn with; 0: the last weights
+    max_gradient: float = 1.0  # a longer gradient is shortened to this length; 0: none is
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
+        if not 0 <= self.max_gradient < math.inf:
+            raise ValueError(f"max_gradient must be zero or a positive finite number, got {self.max_gradient}")
+
+
+def fit_diffusion(
+    model: nn.Module,
+    x: Tensor,
+    schedule: Schedule,
+    settings: DiffusionSettings | None = None,
+    loss: Callable[[nn.Module, Tensor, Tensor, Tensor, Schedule], Tensor] = diffusion.eps_loss,
+    max_steps: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a noise predictor in place on x (N, ...): for each example of a batch one t in 1 .. T and one noise.
+
+    ``model(xt, t)`` predicts the noise; ``loss(model, x0, t, eps, schedule)`` takes x0 (B, ...), t (B,) and
+    eps (B, ...) to (B,). At the end of the run the model holds the running average of its weights, see ``update_ema``;
+    the checkpoint holds the weights of the last step as well, so that a run goes on from these. ``max_steps`` and
+    ``checkpoint`` are as for ``fit``, and the history holds the mean loss of each step's batch.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` doesn't suit the model, the loss is not of shape (B,), or the checkpoint is of other settings, data or
+        another schedule.
+    FloatingPointError
+        If the loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
+    torch.OutOfMemoryError
+        If a batch is too large for the device.
+    """
+    _require_examples(x)
+    settings = settings or DiffusionSettings()
+    device = next(model.parameters()).device
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    average = copy.deepcopy(model).requires_grad_(False)
+    history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
+    parts: dict[str, nn.Module | torch.optim.Optimizer] = {"model": model, "average": average, "optimizer": optimizer}
+    run = Checkpoint(checkpoint, parts, {"loss": history.loss}, settings, x, _identity_of(schedule))
+    run.load()
+    last = last_step(settings.epochs * history.steps_per_epoch, max_steps)
+    model.train()
+    bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
+    advice = "give the settings a smaller batch_size, a half to begin with"
+    with deferred_interrupt() as interrupted, explain_out_of_memory(f"A batch of {settings.batch_size}", advice):
+        for step in bar:
+            x0 = x[minibatch(len(x), step, settings.batch_size, settings.seed)].to(device)
+            source = step_generator(settings.seed, step)
+            t = torch.randint(1, schedule.T + 1, (len(x0),), generator=source).to(device)
+            eps = torch.randn(x0.shape, generator=source, dtype=x0.dtype).to(device)
+            losses = loss(model, x0, t, eps, schedule)
+            _require_losses(losses, len(x0))
+            mean_loss = losses.mean()
+            _descend(optimizer, mean_loss, "the loss", step, max_gradient=settings.max_gradient)
+            update_ema(average, model, ema_decay_at(step, settings.ema_decay))
+            history.loss.append(mean_loss.item())
+            bar.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
+            run.after(step, interrupted)
+        run.save()
+    model.load_state_dict(average.state_dict())
+    model.eval()
+    return history
+
+
+def ema_decay_at(step: int, decay: float) -> float:
+    """The decay of step 0, 1, ...: (1 + step) / (10 + step) until that reaches ``decay``.
+
+    An average over the last thousand steps would at first be mostly the untrained weights.
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """One step of an exponential moving average of weights, in place: average = decay average + (1 - decay) model.
+
+    Buffers, such as running statistics, are averages already, or counts: they are copied.
+    """
+    for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(weight, 1 - decay)
+    for kept, buffer in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(buffer)
+
+
+def _identity_of(schedule: Schedule) -> dict[str, object]:
+    """Numbers that tell one schedule from another, for a checkpoint."""
+    return {"T": schedule.T, "mean_alpha_bar": schedule.alpha_bar.mean().item()}
+
+
 def _weighted_penalty(
     discriminator: nn.Module, real: Tensor, fake: Tensor, weight: float, source: torch.Generator
 ) -> Tensor:
@@ -332,9 +445,12 @@ def _weighted_penalty(
     return weight * gan.gradient_penalty(discriminator, real, fake, u).mean()
 
 
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, name: str, step: int, clip: float = 0.0) -> float:
-    """One step down a loss, weights then kept within ``clip`` if it is positive. Returns the length of the gradient.
+def _descend(
+    optimizer: torch.optim.Optimizer, loss: Tensor, name: str, step: int, clip: float = 0.0, max_gradient: float = 0.0
+) -> float:
+    """One step down a loss. Returns the length of the gradient, as it was found.
 
+    If ``max_gradient`` is positive, a longer gradient is shortened to it; if ``clip`` is, weights are then kept within.
     Stops the run before anything that is not finite becomes a weight.
     """
     if loss.shape != ():
@@ -351,6 +467,10 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, name: str, step: in
         raise FloatingPointError(
             f"{name} is {loss.item():.4g}, its gradient {length.item():.4g} long, at step {step}; training stopped"
         )
+    if 0 < max_gradient < length:
+        for weight in weights:
+            if weight.grad is not None:
+                weight.grad.mul_(max_gradient / length)
     optimizer.step()
     if clip:
         with torch.no_grad():
@@ -429,6 +549,7 @@ class Checkpoint:
     curves: dict[str, list[Any]]
     settings: Settings
     x: Tensor
+    identity: dict[str, object] = field(default_factory=dict)  # what else must be the same for a run to go on
 
     def save(self) -> None:
         """Write the state; a crash while writing leaves the old file whole."""
@@ -484,7 +605,7 @@ class Checkpoint:
         del settings["epochs"], settings["checkpoint_every"]
         networks = [part for part in self.parts.values() if isinstance(part, nn.Module)]
         shapes = [list(p.shape) for network in networks for p in network.parameters()]
-        return {**settings, "data_shape": list(self.x.shape), "parameter_shapes": shapes}
+        return {**settings, **self.identity, "data_shape": list(self.x.shape), "parameter_shapes": shapes}
 
 
 @torch.no_grad()
