@@ -362,7 +362,7 @@ def _variance_of_samples(seed: int) -> tuple[Property, ...]:
         )
         x = torch.zeros(schedule.T + 1, 1, dtype=torch.float64)
         x[-1] = 1.0
-        for t in range(schedule.T, 0, -1):
+        for t in range(len(beta) - 1, 0, -1):
             time = torch.full((len(x),), t)
             eps_hat = data.expected_eps(x, time, schedule)
             if extra_root:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import sympy
 import torch
 from torch import Tensor
@@ -23,15 +24,20 @@ def numbers(*values: float) -> Tensor:
 
 def several(result: object, names: tuple[str, ...]) -> tuple[Any, ...]:
     """The answer's parts, as many as there are names; an AssertionError says what else came."""
-    if type(result) not in (tuple, list) or len(result) != len(names):  # type: ignore[arg-type]
-        raise AssertionError(f"expected {len(names)} things, {', '.join(names)}, got {type(result).__name__}")
-    return tuple(result)  # type: ignore[arg-type]
+    if not isinstance(result, tuple | list) or type(result) not in (tuple, list):
+        raise AssertionError(f"expected a tuple, {', '.join(names)}, got {type(result).__name__}")
+    assert len(result) == len(names), f"expected {len(names)} in a tuple, {', '.join(names)}, got {len(result)}"
+    return tuple(result)
 
 
 def one_number(got: object, what: str) -> float:
-    """A finite Python number, or a tensor of shape () with one in it; an AssertionError says what else came."""
-    # Exact types: a number of the answer's own class could compare as it likes.
-    value = float(got) if type(got) in (int, float) else require_tensor(got, (), what).item()  # type: ignore[arg-type]
+    """A finite number, of Python, of NumPy or in a tensor of shape (); an AssertionError says what else came."""
+    if isinstance(got, Tensor):
+        value = require_tensor(got, (), what).item()
+    else:
+        # Exact types: a number of the answer's own class could compare as it likes.
+        assert type(got) in (int, float, np.float64), f"{what} must be a number, got {type(got).__name__}"
+        value = float(got)  # type: ignore[arg-type]
     assert math.isfinite(value), f"{what} must be a finite number, got {value}"
     return value
 
@@ -70,18 +76,18 @@ def _tables_have_an_entry_for_zero(answer: Function) -> None:
 
 
 def _tables_begin_with_the_data(answer: Function) -> None:
-    for name, table, want in zip(TABLES, tables(answer, 4, 0.1, 0.4), (0.0, 1.0, 1.0), strict=True):
-        require_close(table[:1], [want], "T = 4, beta_1 = 0.1, beta_T = 0.4", 1e-12, f"the first entry of {name}")
+    for name, table, want in zip(TABLES, tables(answer, 4, 0.1, 0.25), (0.0, 1.0, 1.0), strict=True):
+        require_close(table[:1], [want], "T = 4, beta_1 = 0.1, beta_T = 0.25", 1e-12, f"the first entry of {name}")
 
 
 def _beta_goes_from_end_to_end(answer: Function) -> None:
-    beta, _, _ = tables(answer, 4, 0.1, 0.4)
-    require_close(beta, [0.0, 0.1, 0.2, 0.3, 0.4], "T = 4, beta_1 = 0.1, beta_T = 0.4", 1e-9, "beta")
+    beta, _, _ = tables(answer, 4, 0.1, 0.25)
+    require_close(beta, [0.0, 0.1, 0.15, 0.2, 0.25], "T = 4, beta_1 = 0.1, beta_T = 0.25", 1e-9, "beta")
 
 
 def _alpha_bar_is_a_product(answer: Function) -> None:
-    wants = numbers(0, 0.1, 0.2, 0.3, 0.4), numbers(1, 0.9, 0.8, 0.7, 0.6), numbers(1, 0.9, 0.72, 0.504, 0.3024)
-    _require_tables(answer, (4, 0.1, 0.4), wants)
+    wants = numbers(0, 0.1, 0.15, 0.2, 0.25), numbers(1, 0.9, 0.85, 0.8, 0.75), numbers(1, 0.9, 0.765, 0.612, 0.459)
+    _require_tables(answer, (4, 0.1, 0.25), wants)
     _require_tables(answer, (2, 0.5, 0.75), (numbers(0, 0.5, 0.75), numbers(1, 0.5, 0.25), numbers(1, 0.5, 0.125)))
 
 
@@ -338,8 +344,8 @@ POSTERIOR = Exercise(
 
 def cost(answer: Function, D: int, T: int) -> tuple[float, float]:
     """The answer's factor and nats; an AssertionError says what else came."""
-    factor, nats = several(answer(D, T), ("the factor", "the nats"))
-    return one_number(factor, "the factor"), one_number(nats, "the nats")
+    factor, nats = several(answer(D, T), ("the factor", "the cost"))
+    return one_number(factor, "the factor"), one_number(nats, "the cost")
 
 
 def _the_cost_is_two_numbers(answer: Function) -> None:
@@ -358,16 +364,16 @@ def _the_nats_are_those_of_the_factor(answer: Function) -> None:
     x = torch.linspace(-12, 12, 4801, dtype=torch.float64)
     q = torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
     log_ratio = -x.square() / 2 + x.square() / (2 * factor) + math.log(factor) / 2
-    require_number(nats, float((q * log_ratio).sum()) * 0.005, f"D = 1, T = 2 and your factor {factor:g}", "the nats")
+    require_number(nats, float((q * log_ratio).sum()) * 0.005, f"D = 1, T = 2 and your factor {factor:g}", "the cost")
 
 
 def _the_nats_add_up_over_the_image(answer: Function) -> None:
     once = cost(answer, 1, 2)[1]
-    require_number(cost(answer, 10, 2)[1], 10 * once, "D = 10, T = 2, ten times as many as for D = 1,", "the nats")
+    require_number(cost(answer, 10, 2)[1], 10 * once, "D = 10 and T = 2, ten times what D = 1 costs", "the cost")
 
 
 def _one_step_has_no_such_term(answer: Function) -> None:
-    require_number(cost(answer, 64, 1)[1], 0.0, "D = 64, T = 1, where t = 2 does not exist,", "the nats")
+    require_number(cost(answer, 64, 1)[1], 0.0, "D = 64 and T = 1, a chain without a t = 2", "the cost")
 
 
 COST_OF_HALVES = Exercise(
@@ -523,7 +529,7 @@ VARIANCE_OF_SAMPLES = Exercise(
 
 def predicted(answer: Function) -> list[float]:
     """The answer's five numbers; an AssertionError says what else came."""
-    result = several(answer(), ("1", "2", "3", "4", "5"))
+    result = several(answer(), ("the first prediction", "the second", "the third", "the fourth", "the fifth"))
     for number in result:
         assert type(number) in (int, float), f"expected plain Python numbers, got {type(number).__name__}"
     return [one_number(number, "a prediction") for number in result]
