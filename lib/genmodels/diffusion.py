@@ -435,8 +435,9 @@ def vlb_bits(terms: VLBTerms, dimensions: int) -> VLBBits:
 def discretized_log_normal(x: Tensor, mu: Tensor, logvar: Tensor, levels: int) -> Tensor:
     """log of the probability that a Gaussian falls into the interval around x: (B, ...) → (B,) in nats.
 
-    The values of ``x`` lie on a grid of ``levels`` numbers from -1 to 1. Each stands for what is nearer to it than to
-    the others, the first and the last for all that is beyond them (Ho et al., 2020): the probabilities sum to 1.
+    Equation ``dif-discretized-decoder`` (Ho et al., 2020). The values of ``x`` lie on a grid of ``levels`` numbers from
+    -1 to 1. Each stands for what is nearer to it than to the others, the first and the last for all that is beyond
+    them, so the probabilities sum to 1.
 
     Raises
     ------
@@ -548,6 +549,8 @@ def ancestral_step(
 ) -> Tensor:
     """x_{t-1} from x_t, the predicted noise and fresh noise, of which none is added at t = 1: → (B, ...).
 
+    Equation ``dif-ancestral-step``.
+
     All but ``t`` (B,) are (B, ...).
 
     Raises
@@ -563,6 +566,8 @@ def ancestral_step(
 
 def ddim_sigma(t: Tensor, t_prev: Tensor, schedule: Schedule, eta: float = 0.0) -> Tensor:
     """The standard deviation of the noise in a DDIM step from t to any earlier t_prev: (B,), (B,) → (B,) in float64.
+
+    Equation ``dif-ddim-sigma``.
 
     With eta = 1 and t_prev = t - 1 it is the root of ``beta_tilde``; at t_prev = 0 it is 0.
 
@@ -585,6 +590,8 @@ def ddim_step(
     xt: Tensor, t: Tensor, t_prev: Tensor, eps_hat: Tensor, eps: Tensor, schedule: Schedule, eta: float = 0.0
 ) -> Tensor:
     """x at t_prev from x_t, the predicted noise and fresh noise: → (B, ...). With eta = 0 the fresh noise has no part.
+
+    Equation ``dif-ddim-step``.
 
     ``t`` and ``t_prev`` are (B,), the others (B, ...).
 

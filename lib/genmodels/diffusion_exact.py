@@ -121,7 +121,7 @@ class GaussianMixture:
         return torch.softmax(self._log_joint(*self._at(xt, t, schedule)), dim=1)
 
     def score(self, xt: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
-        """The gradient of log q(x_t) with respect to x_t: (B, ...), (B,) → (B, ...)."""
+        """The gradient of log q(x_t) with respect to x_t: (B, ...), (B,) → (B, ...). Equation ``dif-score``."""
         x, alpha_bar = self._at(xt, t, schedule)
         centred = self._centred(x, alpha_bar)  # (B, K, D), along each component's axes
         pull = -self._back(centred / self._variances(alpha_bar))  # (B, K, D)
@@ -139,7 +139,8 @@ class GaussianMixture:
     def expected_eps(self, xt: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
         """E[eps given x_t], what the best network predicts: (B, ...), (B,) → (B, ...).
 
-        It is the score times -sqrt(1 - alpha_bar): to predict the noise is to know where the density grows.
+        Equation ``dif-exact-denoiser``. It is the score times -sqrt(1 - alpha_bar): to predict the noise is to know
+        where the density grows.
         """
         return -at_times((1 - schedule.alpha_bar).sqrt(), t, xt) * self.score(xt, t, schedule)
 

@@ -422,6 +422,8 @@ def ema_decay_at(step: int, decay: float) -> float:
 def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
     """One step of an exponential moving average of weights, in place: average = decay average + (1 - decay) model.
 
+    Equation ``dif-ema``.
+
     Buffers, such as running statistics, are averages already, or counts: they are copied.
     """
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):

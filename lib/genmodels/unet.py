@@ -19,6 +19,8 @@ from genmodels.nets import seeded
 def time_embedding(t: Tensor, dim: int) -> Tensor:
     """Sinusoids of the time, (B,) → (B, dim): sin(w_i t) for all i, then cos(w_i t) for all i.
 
+    Equation ``dif-time-embedding``.
+
     The frequencies w_i = 10000^(-2i / dim), i = 0 .. dim / 2 - 1, fall from 1 towards 1/10000: the fast sinusoids tell
     neighbouring steps apart, the slow ones tell early from late (Vaswani et al., 2017). Whole t give float32.
 
@@ -39,6 +41,8 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
 
 def ada_group_norm(h: Tensor, y_s: Tensor, y_b: Tensor, groups: int) -> Tensor:
     """AdaGN(h, y) = y_s GroupNorm(h) + y_b, the lecture's: h (B, C, ...), y_s and y_b (B, C) → (B, C, ...).
+
+    Equation ``dif-adagn``.
 
     The norm has no scale and shift of its own: those of the example's time take their place.
 

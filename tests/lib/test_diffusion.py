@@ -499,6 +499,7 @@ def erfc_between(a, b):
     return (mpmath.erfc(a) - mpmath.erfc(b)) / 2
 
 
+@pytest.mark.equation("dif-discretized-decoder")
 @pytest.mark.parametrize("mu", [-3.0, -0.5, 0.13, 0.9, 4.0])
 @pytest.mark.parametrize("sd", [0.01, 0.2, 3.0])
 def test_each_level_has_the_mass_of_its_interval_however_far_out(mu, sd):
@@ -654,6 +655,7 @@ def test_a_hierarchy_with_missing_parts_is_refused(encoders, decoders, eps, mess
 # --- single steps of the samplers -------------------------------------------------------------------------------------
 
 
+@pytest.mark.equation("dif-ancestral-step")
 @every_schedule
 def test_the_ancestral_step_draws_from_the_posterior_of_its_guess_and_adds_no_noise_at_the_end(name):
     schedule, chain = SCHEDULES[name], CHAINS[name]
@@ -680,6 +682,7 @@ def test_ddim_with_eta_1_is_the_ancestral_step_for_every_t(name):
     )
 
 
+@pytest.mark.equation("dif-ddim-sigma")
 @every_schedule
 def test_ddim_over_any_distance_has_the_variance_of_the_chain_between_those_times(name):
     schedule, chain = SCHEDULES[name], CHAINS[name]
@@ -693,6 +696,7 @@ def test_ddim_over_any_distance_has_the_variance_of_the_chain_between_those_time
     assert not diffusion.ddim_sigma(t, t_prev, schedule).any()
 
 
+@pytest.mark.equation("dif-ddim-step")
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
 @every_schedule
 def test_a_ddim_step_from_the_true_noise_keeps_the_marginal(name, eta):

@@ -55,6 +55,7 @@ def test_the_marginal_density_is_the_integral_over_the_data(xt, t):
     assert LINE.log_prob(number(xt)).item() == pytest.approx(math.log(p_x0(xt)), rel=1e-10)
 
 
+@pytest.mark.equation("dif-exact-denoiser")
 @every_point
 def test_the_best_guesses_are_the_averages_over_the_data(xt, t):
     a = ALPHA_BAR[t]
@@ -65,6 +66,7 @@ def test_the_best_guesses_are_the_averages_over_the_data(xt, t):
     assert LINE.denoiser(SCHEDULE)(number(xt), at(t)).item() == pytest.approx(eps, rel=1e-7, abs=1e-9)
 
 
+@pytest.mark.equation("dif-score")
 @every_point
 def test_the_score_is_the_slope_of_the_log_density(xt, t):
     h = 1e-4
