@@ -354,7 +354,7 @@ for t in (2, 3, 10, 100, 300, 1000):
 # each $x_{t-1}$ is a number times $x_t$, and noise.
 
 
-# %% exercise="variance_of_samples" points=6 difficulty=3 minutes=25 equation="dif-mean-from-eps"
+# %% exercise="variance_of_samples" points=6 difficulty=3 minutes=25 equation="dif-ancestral-step"
 def variance_of_samples(alpha_bar, data_variance, extra_root):
     """(T+1,), a number, True or False → the variance of the samples, one number."""
     ### BEGIN SOLUTION
