@@ -429,4 +429,7 @@ for steps, eta in ((5, 0.0), (10, 0.0), (20, 0.0), (100, 0.0), (100, 1.0)):
     times = [schedule.T * i // steps for i in range(1, steps + 1)]
     rows.append(ddim_sample(submitted, xT, schedule, times, eta, torch.Generator().manual_seed(6)))
 pictures = (torch.cat(rows) + 1) / 2
-plots.show(plots.image_grid(pictures, n_cols=12), alt="Five rows of twelve digits; the first four rows show the same.")
+plots.show(
+    plots.image_grid(pictures, n_cols=12),
+    alt="Twelve digits with 5, 10, 20 and 100 steps without fresh noise, and with 100 steps with fresh noise.",
+)

@@ -1011,7 +1011,7 @@ def fitted(model, x, steps, loss=diffusion.eps_loss, schedule=SCHEDULE, **settin
     return model.state_dict()
 
 
-def cloud_run(x=None, steps=300, **settings):
+def cloud_run(x=None, steps=150, **settings):
     return fitted(cloud_network(), points() if x is None else x, steps, **{"batch_size": 256, **settings})
 
 
@@ -1062,12 +1062,12 @@ right("cloud_denoiser", "a thousand steps by the library's loop")(
     cloud_answer("right-0", lambda: cloud_run(steps=1000))
 )
 right("cloud_denoiser", "a loop of its own, small batches, another optimizer, a plain decay")(
-    cloud_answer("right-1", lambda: by_hand(cloud_network(3), points(), 1500, learning_rate=lambda i: 2e-3))
+    cloud_answer("right-1", lambda: by_hand(cloud_network(3), points(), 1000, learning_rate=lambda i: 2e-3))
 )
 right("cloud_denoiser", "the last weights, with a step size that falls")(
     cloud_answer(
         "right-2",
-        lambda: by_hand(cloud_network(3), points(), 1500, learning_rate=lambda i: 3e-3 * (1 - i / 1500), last=True),
+        lambda: by_hand(cloud_network(3), points(), 1000, learning_rate=lambda i: 3e-3 * (1 - i / 1000), last=True),
     )
 )
 
