@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from genmodels import data, diffusion, metrics, pretrained, unet
+from genmodels import data, diffusion, metrics, unet
+from genmodels.checks._digits import require_like_the_data, require_new, require_readable
 from genmodels.checks._property import Exercise, Property, require_close, require_tensor
 from genmodels.checks._weights import load_weights
 from genmodels.diffusion import Schedule
@@ -643,13 +644,10 @@ SCHEDULE = diffusion.linear_schedule(T=100, beta_1=1e-3, beta_T=0.2)
 CLOUD_SAMPLES = 2000
 CLOUD_MARK = 0.006  # energy distance; 0.0014 for other points of the data
 DIGITS_SAMPLES = 300
-SURE = 0.9  # the probability of its favourite class from which the classifier counts as sure
-SURE_MARK = 0.5  # share of samples of which it is sure
+SURE_MARK = 0.5  # share of samples of which the classifier is sure
 LEAST_IN_A_CLASS = 3  # samples of which it is sure
 FRECHET_MARK = 60.0
 PRECISION_MARK = 0.45  # 0.35 for noise with the mean and covariance of the digits
-LEAST_DISTANCE = 0.6  # median over samples of the Euclidean distance to the nearest other; 1.2 for held-out digits
-COPY_DISTANCE = 0.5  # the same to the nearest training digit; 1.05 for held-out digits
 
 
 def load_cloud_denoiser(path: object) -> nn.Module:
@@ -674,7 +672,6 @@ def require_cloud(path: object, seed: int) -> None:
     samples = samples_of(load_cloud_denoiser(path), (CLOUD_SAMPLES, 2), seed)
     held_out = data.toy2d("spiral", CLOUD_SAMPLES, torch.Generator().manual_seed(seed + 10_000))
     distance = metrics.energy_distance(samples, held_out).item()
-    # `not (… <= …)` would be true of nan too.
     assert distance <= CLOUD_MARK, f"the energy distance to held-out points is {distance:.4f}, the mark is {CLOUD_MARK}"
 
 
@@ -693,40 +690,17 @@ def _digits_drawn(content: bytes, seed: int) -> Tensor:
 
 def require_readable_digits(path: object, seed: int) -> None:
     """Raise AssertionError unless the shipped classifier is sure of enough samples, and of some in each class."""
-    with torch.no_grad():
-        p = torch.softmax(pretrained.load("digit_classifier")(digit_samples(path, seed)), dim=1)
-    confidence, label = p.max(dim=1)
-    sure = confidence > SURE
-    share = sure.double().mean().item()
-    told = f"the classifier is sure of {share:.0%} of {DIGITS_SAMPLES} samples"
-    assert share >= SURE_MARK, f"{told}, the mark is {SURE_MARK:.0%}"
-    counts = torch.bincount(label[sure], minlength=10)
-    assert counts.min() >= LEAST_IN_A_CLASS, (
-        f"of {DIGITS_SAMPLES} samples, those that the classifier is sure of are {counts.tolist()} for the classes "
-        f"0 to 9; at least {LEAST_IN_A_CLASS} of each are asked for"
-    )
+    require_readable(digit_samples(path, seed), share=SURE_MARK, least=LEAST_IN_A_CLASS)
 
 
 def require_digits_like_the_data(path: object, seed: int) -> None:
     """Raise AssertionError unless the samples' features are distributed about as those of the training digits."""
-    body = nn.Sequential(*list(pretrained.load("digit_classifier").children())[:-1])
-    with torch.no_grad():
-        fake, real = body(digit_samples(path, seed)), body(data.digits("train").images)
-    distance = metrics.frechet_distance(fake, real).item()
-    assert distance <= FRECHET_MARK, f"the Fréchet distance is {distance:.1f}, the mark is {FRECHET_MARK:.0f}"
-    precision = metrics.precision_recall(real, fake).precision
-    assert precision >= PRECISION_MARK, f"the precision is {precision:.2f}, the mark is {PRECISION_MARK}"
+    require_like_the_data(digit_samples(path, seed), FRECHET_MARK, PRECISION_MARK)
 
 
 def require_new_digits(path: object, seed: int) -> None:
     """Raise AssertionError if the samples repeat one another, or are training digits."""
-    samples = digit_samples(path, seed).flatten(1)
-    apart = metrics.distances(samples, samples).fill_diagonal_(math.inf).amin(1).median().item()
-    assert apart >= LEAST_DISTANCE, (
-        f"half of the samples have another one within a distance of {apart:.2g}: a few images, over and over"
-    )
-    copied = metrics.distances(samples, data.digits("train").images.flatten(1)).amin(1).median().item()
-    assert copied >= COPY_DISTANCE, f"half of the samples are within {copied:.2g} of a training digit: copies"
+    require_new(digit_samples(path, seed))
 
 
 def _cloud_can_be_loaded(answer: Function) -> None:
