@@ -154,18 +154,18 @@ def _ddim_sample(seed: int) -> tuple[Property, ...]:
 
 
 def _cloud_denoiser(seed: int) -> tuple[Property, ...]:
-    title = "the energy distance of its samples to held-out points is at most 0.005"
+    title = "the energy distance of its samples to held-out points is at most 0.006"
     return (Property(title, lambda answer: require_cloud(answer(), seed + 1)),)
 
 
 def _digits_denoiser(seed: int) -> tuple[Property, ...]:
     return (
         Property(
-            "the classifier is sure of enough of the samples, and finds each of the ten digits among them",
+            "the classifier is sure of at least half of the samples, and finds each of the ten digits among them",
             lambda answer: require_readable_digits(answer(), seed + 1),
         ),
         Property(
-            "the Fréchet distance to the training digits is at most 80",
+            "the Fréchet distance to the training digits is at most 60, the precision at least 0.45",
             lambda answer: require_digits_like_the_data(answer(), seed + 1),
         ),
         Property(

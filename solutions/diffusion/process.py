@@ -67,8 +67,8 @@ check("linear_tables", linear_tables)
 # $$x_t \sim \sqrt{\alpha_t}\, x_{t-1} + (1 - \alpha_t)\, \epsilon .$$
 #
 # Find what is wrong with the second line. Then compute what it would do. The data have some variance in each pixel;
-# complete `variances_along`, which returns two tables as long as `alpha`. The first holds the variance of $x_t$, for $t
-# = 0, \dots, T$, if every step is taken as the line is printed, the second if it is taken as it was meant.
+# complete `variances_along`, which returns two tables as long as `alpha`. The first holds the variance of $x_t$ for
+# $t = 0, \dots, T$, if every step is taken as the line is printed, the second if it is taken as it was meant.
 #
 # No samples are needed. The noise is independent of $x_{t-1}$, so there is a rule that leads from the variance at $t -
 # 1$ to that at $t$.
@@ -256,7 +256,7 @@ print(f"by the formula:              mean {of_x3.item():.6f}, variance {spread.i
 def cost_of_halves(D, T):
     """Two whole numbers → printed variance / right variance, and the cost in nats."""
     ### BEGIN SOLUTION
-    factor = 2.0  # a precision is twice the number that stands with -x² / 2, and each 2 halves it
+    factor = 2.0  # the precision is what stands with -x² / 2, and the 2s inside halve it
     one_number = 0.5 * (1 / factor - 1 + math.log(factor))
     return factor, (T - 1) * D * one_number
     ### END SOLUTION
@@ -354,7 +354,7 @@ for t in (2, 3, 10, 100, 300, 1000):
 # each $x_{t-1}$ is a number times $x_t$, and noise.
 
 
-# %% exercise="variance_of_samples" points=6 difficulty=3 minutes=25 equation="dif-mean-from-eps"
+# %% exercise="variance_of_samples" points=6 difficulty=3 minutes=25 equation="dif-ancestral-step"
 def variance_of_samples(alpha_bar, data_variance, extra_root):
     """(T+1,), a number, True or False → the variance of the samples, one number."""
     ### BEGIN SOLUTION

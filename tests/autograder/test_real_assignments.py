@@ -19,7 +19,7 @@ from autograder.release import check_release, generate
 from autograder.source import assignments, read_assignment
 from autograder.submission import mend, parse
 from autograder.template import read_templates
-from genmodels import data, nets, train, vae
+from genmodels import data, nets, train, unet, vae
 from genmodels.checks.diffusion_model import SCHEDULE, Denoiser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -48,20 +48,20 @@ def digits_generator(path: Path) -> None:
     safetensors.torch.save_file(generator.state_dict(), path)
 
 
-def denoiser(path: Path, x: torch.Tensor, width: int, steps: int) -> None:
-    torch.manual_seed(0)
-    model = Denoiser(x.shape[1], width)
-    settings = train.DiffusionSettings(epochs=10_000, ema_decay=0.995)
+def denoiser(path: Path, model: torch.nn.Module, x: torch.Tensor, steps: int) -> None:
+    settings = train.DiffusionSettings(epochs=1000, batch_size=64, ema_decay=0.99)
     train.fit_diffusion(model, x, SCHEDULE, settings, max_steps=steps, progress=False)
     safetensors.torch.save_file(model.state_dict(), path)
 
 
 def cloud_denoiser(path: Path) -> None:
-    denoiser(path, data.toy2d("spiral", 8192, torch.Generator().manual_seed(0)), width=64, steps=1000)
+    torch.manual_seed(0)
+    points = data.toy2d("spiral", 8192, torch.Generator().manual_seed(0))
+    denoiser(path, Denoiser(dim=2, width=64), points, steps=1500)
 
 
 def digits_denoiser(path: Path) -> None:
-    denoiser(path, 2 * data.digits("train").images.flatten(1) - 1, width=128, steps=1500)
+    denoiser(path, unet.UNet(width=16), 2 * data.digits("train").images - 1, steps=700)
 
 
 # What a student hands in beside a notebook, and how to make it.

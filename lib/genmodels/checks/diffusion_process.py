@@ -513,7 +513,7 @@ def _two_steps(answer: Function) -> None:
 
 VARIANCE_OF_SAMPLES = Exercise(
     "variance_of_samples",
-    f"equation dif-mean-from-eps in {LOSS}, equation dif-posterior-variance in {BACK}",
+    f"equation dif-ancestral-step in the chapter 'From noise to data', equation dif-posterior-variance in {BACK}",
     (
         Property("the variance is one number", _the_variance_is_one_number),
         Property("from x_1 to x_0 no noise is added", _one_step_to_the_image),

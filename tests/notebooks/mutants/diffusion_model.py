@@ -999,26 +999,24 @@ def points(name="spiral"):
     return data.toy2d(name, 8192, torch.Generator().manual_seed(0))
 
 
-def network(dim, width, seed=0):
+def cloud_network(seed=0, dim=2, width=64):
     torch.manual_seed(seed)
     return Denoiser(dim, width)
 
 
-def fitted(x, width, steps, loss=diffusion.eps_loss, schedule=SCHEDULE, **settings):
-    """The state of the exercise's network, trained by the library."""
-    model = network(x.shape[1], width)
+def fitted(model, x, steps, loss=diffusion.eps_loss, schedule=SCHEDULE, **settings):
+    """The state of a network trained by the library."""
     chosen = train.DiffusionSettings(**{"epochs": 10_000, "batch_size": 128, "ema_decay": 0.995, **settings})
     train.fit_diffusion(model, x, schedule, chosen, loss, max_steps=steps, progress=False)
     return model.state_dict()
 
 
-def cloud_run(x=None, steps=300, **settings):
-    return fitted(points() if x is None else x, 64, steps, **{"batch_size": 256, **settings})
+def cloud_run(x=None, steps=150, **settings):
+    return fitted(cloud_network(), points() if x is None else x, steps, **{"batch_size": 256, **settings})
 
 
-def by_hand(x, width, steps, decay=lambda i: 0.99, learning_rate=lambda i: 1e-3, batch_size=128, step=step, last=False):
+def by_hand(model, x, steps, decay=lambda i: 0.99, learning_rate=lambda i: 1e-3, batch_size=128, step=step, last=False):
     """A loop of one's own, from the global stream; the state of the average, or that of the last weights."""
-    model = network(x.shape[1], width, seed=3)
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer, generator = torch.optim.AdamW(model.parameters()), torch.Generator().manual_seed(9)
     for i in range(steps):
@@ -1054,11 +1052,6 @@ def told_wrongly(change):
     return loss
 
 
-def too_much_noise(model, x0, t, eps, schedule):
-    bar = schedule.alpha_bar[t].float()[:, None]
-    return (eps - model(bar * x0 + (1 - bar) * eps, t)).square().sum(1)
-
-
 predicts_x0 = target_loss(lambda x0, eps, xt, t, schedule: x0)
 predicts_velocity = target_loss(
     lambda x0, eps, xt, t, s: column(s.alpha_bar[t].sqrt(), x0) * eps - column((1 - s.alpha_bar[t]).sqrt(), x0) * x0
@@ -1069,12 +1062,12 @@ right("cloud_denoiser", "a thousand steps by the library's loop")(
     cloud_answer("right-0", lambda: cloud_run(steps=1000))
 )
 right("cloud_denoiser", "a loop of its own, small batches, another optimizer, a plain decay")(
-    cloud_answer("right-1", lambda: by_hand(points(), 64, 1500, learning_rate=lambda i: 2e-3))
+    cloud_answer("right-1", lambda: by_hand(cloud_network(3), points(), 1000, learning_rate=lambda i: 2e-3))
 )
 right("cloud_denoiser", "the last weights, with a step size that falls")(
     cloud_answer(
         "right-2",
-        lambda: by_hand(points(), 64, 1500, learning_rate=lambda i: 3e-3 * (1 - i / 1500), last=True),
+        lambda: by_hand(cloud_network(3), points(), 1000, learning_rate=lambda i: 3e-3 * (1 - i / 1000), last=True),
     )
 )
 
@@ -1082,9 +1075,9 @@ for number, (mistake, make_state) in enumerate(
     {
         "thirty steps": lambda: cloud_run(steps=30),
         "an average that begins with untrained weights and forgets them too slowly": lambda: by_hand(
-            points(), 64, 300, decay=lambda i: 0.999
+            cloud_network(), points(), 300, decay=lambda i: 0.999
         ),
-        "an average that was never updated": lambda: by_hand(points(), 64, 20, decay=lambda i: 1.0),
+        "an average that was never updated": lambda: by_hand(cloud_network(), points(), 20, decay=lambda i: 1.0),
         "predicts the data": lambda: cloud_run(loss=predicts_x0),
         "predicts the velocity": lambda: cloud_run(loss=predicts_velocity),
         "predicts the noise with the other sign": lambda: cloud_run(
@@ -1095,7 +1088,6 @@ for number, (mistake, make_state) in enumerate(
         "the first hundred steps of the schedule of a thousand": lambda: cloud_run(
             schedule=diffusion.linear_schedule(100)
         ),
-        "the variance for the standard deviation of the noise": lambda: cloud_run(loss=too_much_noise),
         "trained for late times only": lambda: cloud_run(loss=shown(lambda t, eps, s: (t.clamp(min=40), eps))),
         "trained for early times only": lambda: cloud_run(loss=shown(lambda t, eps, s: (t.clamp(max=15), eps))),
         "told T at every step": lambda: cloud_run(loss=told_wrongly(lambda t: torch.full_like(t, 100))),
@@ -1116,12 +1108,12 @@ for number, (mistake, make_state) in enumerate(
 
 wrong_files(
     "cloud_denoiser",
-    lambda: network(2, 64),
+    cloud_network,
     {
         "the weights that come with the library": lambda: pretrained.load("diffusion_2d"),
-        "a wider network": lambda: network(2, 128),
-        "a network for three dimensions": lambda: network(3, 64),
-        "the digits' network": lambda: network(64, 128),
+        "a wider network": lambda: cloud_network(width=128),
+        "a network for three dimensions": lambda: cloud_network(dim=3),
+        "the digits' network": lambda: unet.UNet(width=16),
     },
 )
 
@@ -1130,76 +1122,69 @@ wrong_files(
 
 
 def digit_images():
-    return 2 * data.digits("train").images.flatten(1) - 1
+    return 2 * data.digits("train").images - 1
 
 
 def digits_of(*classes):
     images, labels = data.digits("train")
-    return 2 * images[torch.isin(labels, torch.tensor(classes))].flatten(1) - 1
+    return 2 * images[torch.isin(labels, torch.tensor(classes))] - 1
 
 
-def digits_run(x=None, steps=250, **settings):
-    return fitted(digit_images() if x is None else x, 128, steps, **settings)
-
-
-@functools.cache
-def trained_digits():
-    return digits_run(steps=1500)
-
-
-def first_layer_alone():
-    """The state of a trained network whose blocks were forgotten."""
-    state = {key: value.clone() for key, value in trained_digits().items()}
-    return {key: torch.zeros_like(value) if key.startswith("inner") else value for key, value in state.items()}
+def digits_run(x=None, steps=100, **settings):
+    return fitted(
+        unet.UNet(width=16),
+        digit_images() if x is None else x,
+        steps,
+        **{"batch_size": 64, "ema_decay": 0.99, **settings},
+    )
 
 
 digits_answer = functools.partial(saved, "digits_denoiser")
-right("digits_denoiser", "fifteen hundred steps by the library's loop")(digits_answer("right-0", trained_digits))
+right("digits_denoiser", "seven hundred steps by the library's loop")(
+    digits_answer("right-0", lambda: digits_run(steps=700))
+)
 right("digits_denoiser", "a loop of its own, another optimizer, a plain decay")(
-    digits_answer("right-1", lambda: by_hand(digit_images(), 128, 2000, learning_rate=lambda i: 1.5e-3))
+    digits_answer("right-1", lambda: by_hand(unet.UNet(width=16, seed=4), digit_images(), 1000, batch_size=48))
 )
 right("digits_denoiser", "large batches and few steps, another seed")(
-    digits_answer("right-2", lambda: digits_run(steps=1200, batch_size=256, learning_rate=3e-3, seed=5))
+    digits_answer("right-2", lambda: digits_run(steps=500, batch_size=128, learning_rate=4e-3, seed=5))
 )
 
 for number, (mistake, make_state) in enumerate(
     {
-        "a hundred steps": lambda: digits_run(steps=100),
+        "sixty steps": lambda: digits_run(steps=60),
         "an average that begins with untrained weights and forgets them too slowly": lambda: by_hand(
-            digit_images(), 128, 500, decay=lambda i: 0.999
+            unet.UNet(width=16), digit_images(), 60, decay=lambda i: 0.999
         ),
-        "pixels not scaled to [-1, 1]": lambda: digits_run(data.digits("train").images.flatten(1), steps=800),
-        "pixels from 0 to 16, as they are in the file": lambda: digits_run(16 * data.digits("train").images.flatten(1)),
+        "pixels not scaled to [-1, 1]": lambda: digits_run(data.digits("train").images, steps=400),
+        "pixels from 0 to 16, as they are in the file": lambda: digits_run(16 * data.digits("train").images),
         "pixels scaled to mean 0 and variance 1": lambda: digits_run(
-            (digit_images() - digit_images().mean()) / digit_images().std(), steps=800
+            (digit_images() - digit_images().mean()) / digit_images().std(), steps=400
         ),
         "predicts the data": lambda: digits_run(loss=predicts_x0),
-        "the mean over the dimensions and a tiny step size": lambda: digits_run(learning_rate=1e-5),
-        "the cosine schedule": lambda: digits_run(schedule=diffusion.cosine_schedule(100)),
+        "a tiny step size": lambda: digits_run(learning_rate=1e-5),
+        "the cosine schedule": lambda: digits_run(schedule=diffusion.cosine_schedule(100), steps=200),
         "told T at every step": lambda: digits_run(loss=told_wrongly(lambda t: torch.full_like(t, 100))),
-        "black and white exchanged": lambda: digits_run(-digit_images(), steps=500),
-        "images turned on their side": lambda: digits_run(
-            digit_images().reshape(-1, 8, 8).transpose(1, 2).flatten(1), steps=800
-        ),
-        "zeros and ones alone": lambda: digits_run(digits_of(0, 1), steps=500),
-        "all classes but three": lambda: digits_run(digits_of(*range(7)), steps=1000),
-        "ten digits by heart": lambda: digits_run(digit_images()[:10].repeat(50, 1), steps=1200),
-        "one digit by heart": lambda: digits_run(digit_images()[:1].repeat(200, 1), steps=400),
+        "black and white exchanged": lambda: digits_run(-digit_images()),
+        "images turned on their side": lambda: digits_run(digit_images().transpose(2, 3), steps=400),
+        "zeros and ones alone": lambda: digits_run(digits_of(0, 1), steps=200),
+        "all classes but three": lambda: digits_run(digits_of(*range(7)), steps=500),
+        "ten digits by heart": lambda: digits_run(digit_images()[:10].repeat(50, 1, 1, 1), steps=500),
+        "one digit by heart": lambda: digits_run(digit_images()[:1].repeat(200, 1, 1, 1)),
         "pure noise": lambda: digits_run(
-            torch.randn(1438, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1), steps=100
+            torch.randn(1438, 1, 8, 8, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
         ),
-        "the blocks forgotten": first_layer_alone,
     }.items()
 ):
     wrong("digits_denoiser", mistake)(digits_answer(f"wrong-{number}", make_state))
 
 wrong_files(
     "digits_denoiser",
-    lambda: network(64, 128),
+    lambda: unet.UNet(width=16),
     {
-        "the cloud's network": lambda: network(2, 64),
-        "a narrower network": lambda: network(64, 64),
-        "a network for three more pixels": lambda: network(67, 128),
-        "the generator that comes with the library": lambda: pretrained.load("dcgan_digits"),
+        "the weights that come with the library": lambda: pretrained.load("diffusion_digits"),
+        "a narrower network": lambda: unet.UNet(width=8),
+        "three levels": lambda: unet.UNet(width=16, multipliers=(1, 2, 2)),
+        "the cloud's network": cloud_network,
     },
 )
