@@ -9,6 +9,7 @@ The numbers come from `genmodels`, the shapes from here; the inks are classes of
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from statistics import NormalDist
 
 import torch
 
-from genmodels import data, pretrained
+from genmodels import data, gan, pretrained
 from genmodels.gaussian import kl_normal, log_normal
 from genmodels.vae import LinearGaussianVAE, reparameterize
 
@@ -234,7 +235,255 @@ z₁</text><text class="gm-axis-name" x="{left - 7}" y="{top + 12}">z₂</text><
 """
 
 
-DRAWINGS = {"elbo-gap": elbo_gap, "reparameterization": reparameterization, "manifold": manifold}
+def shares(left: float, zero: float, one: float) -> str:
+    """The numbers 0, ½ and 1 of an upright axis, from height `zero` up to height `one`."""
+    return "".join(
+        f'<text class="gm-axis-last" x="{left - 6}" y="{zero - share * (zero - one) + 4:.1f}">{text}</text>'
+        for text, share in (("1", 1), ("½", 0.5), ("0", 0))
+    )
+
+
+def gan_game() -> str:
+    """The start of the figure in book/assets/js/live/gan-game.js: G(z) = 1.2 + 0.8 z, and a step of size 0.2."""
+    mu, sigma, step = 1.2, 0.8, 0.2
+
+    def log_data(x: torch.Tensor) -> torch.Tensor:
+        logvar = torch.full_like(x, 2 * math.log(0.5))
+        modes = [log_normal(x, torch.full_like(x, mean), logvar) for mean in (-1.5, 1.5)]
+        return torch.logaddexp(*modes) - math.log(2)
+
+    def log_gen(x: torch.Tensor) -> torch.Tensor:
+        return log_normal(x, torch.full_like(x, mu), torch.full_like(x, 2 * math.log(sigma)))
+
+    def judge(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """D* at each point and the slope of its logit there: (N, 1) → (N,), (N,)."""
+        x = x.clone().requires_grad_()
+        logit = log_data(x) - log_gen(x)
+        (slope,) = torch.autograd.grad(logit.sum(), x)
+        with torch.no_grad():
+            return gan.optimal_discriminator(log_data(x).exp(), log_gen(x).exp()), slope[:, 0]
+
+    grid = torch.linspace(-12, 12, 2401, dtype=torch.float64)[:, None]
+    p_data, p_gen = 0.01 * log_data(grid).exp(), 0.01 * log_gen(grid).exp()
+    d, slope = judge(grid)
+    divergence = gan.jensen_shannon(p_data, p_gen).item()
+    minimax, other = ((p_gen @ (gan.generator_slope(d, kind) * slope)).item() for kind in ("minimax", "non_saturating"))
+
+    width, left, right, top, base, one, zero = 640, 20, 632, 34, 162, 344, 414
+    x = torch.linspace(-7, 7, 281, dtype=torch.float64)[:, None]
+    highest = 1.08 * log_gen(x).exp().max().item()
+    samples = mu + sigma * torch.tensor([[NormalDist().inv_cdf((i + 0.5) / 7)] for i in range(7)], dtype=torch.float64)
+
+    def at(value: float) -> float:
+        return left + (value + 7) / 14 * (right - left)
+
+    def y(p: float) -> float:
+        return base - p / highest * (base - top)
+
+    def path(values: torch.Tensor, height: Callable[[float], float] = y) -> str:
+        return line((at(xi), height(value)) for xi, value in zip(x[:, 0].tolist(), values.tolist(), strict=True))
+
+    def pulled(kind: str, style: str, row: int) -> str:
+        shares, slopes = judge(samples)
+        ends = samples[:, 0] - step * gan.generator_slope(shares, kind) * slopes
+        drawn = []
+        for i, (start, end) in enumerate(zip(samples[:, 0].tolist(), ends.tolist(), strict=True)):
+            x0, x1, level = at(start), at(end), row + 6 * i
+            back = x1 + max(-5.0, min(5.0, x0 - x1))
+            head = line([(back, level - 3), (x1, level), (back, level + 3)]) if abs(x1 - x0) >= 1 else ""
+            drawn.append(f'<path class="gm-g-pull {style}" d="{line([(x0, level), (x1, level)])}{head}"/>')
+            drawn.append(f'<circle class="gm-g-sample" cx="{x0:.1f}" cy="{level}" r="2"/>')
+        return "".join(drawn)
+
+    edge = 8
+    full = width - 2 * edge
+
+    def size(gradient: float) -> float:
+        return edge + (math.log10(abs(gradient)) + 5) / 7 * full
+
+    def bar(length: float, height: int, style: str, text: str) -> str:
+        rectangle = f'<rect class="{style}" x="{edge}" y="{height}" width="{length:.1f}" height="18"/>'
+        return f'{rectangle}\n<text x="{edge}" y="{height - 6}">{text}</text>'
+
+    scale = ticks((0.001, 0.01, 0.1, 1, 10), size, 590)
+    data, generator = log_data(x).exp(), log_gen(x).exp()
+    name = log_data(torch.tensor([[-1.95]], dtype=torch.float64)).exp().item()
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 646">
+<!-- Written by tools/stills.py. -->
+<g class="gm-axis"><line x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>\
+<line x1="{left}" x2="{right}" y1="{zero}" y2="{zero}"/>{ticks(range(-6, 7), at, zero)}{shares(left, zero, one)}\
+<text class="gm-axis-name" x="{right}" y="{zero + 18}">x</text></g>
+<path class="gm-g-data-fill" d="{path(data)}L{right} {base}L{left} {base}Z"/>
+<path class="gm-g-data" d="{path(data)}"/>
+<path class="gm-g-gen" d="{path(generator)}"/>
+<text class="gm-t-data" x="{at(-2.1):.1f}" y="{y(name):.1f}" text-anchor="end">data</text>
+<text class="gm-t-exact gm-t-middle" x="{at(mu):.1f}" y="{y(highest / 1.08) - 10:.1f}">generator</text>
+<text x="{left}" y="186">samples, and a step down the minimax loss</text>
+{pulled("minimax", "gm-g-minimax", 198)}
+<text x="{left}" y="254">a step down the non-saturating loss</text>
+{pulled("non_saturating", "gm-g-nonSaturating", 266)}
+<text x="{left}" y="{one - 10}">best discriminator D*(x)</text>
+<path class="gm-g-half" d="{line([(left, (one + zero) / 2), (right, (one + zero) / 2)])}"/>
+<path class="gm-g-best" d="{path(judge(x)[0], lambda share: zero - share * (zero - one))}"/>
+<rect class="gm-b-gap" x="{edge}" y="474" width="{full}" height="18"/>
+{bar(full * divergence / math.log(2), 474, "gm-b-divergence", "Jensen–Shannon divergence, from 0 to log 2")}
+<g class="gm-axis"><line x1="{edge}" x2="{edge + full}" y1="590" y2="590"/>{scale}\
+<text class="gm-axis-first" x="{edge}" y="608">10⁻⁵</text>\
+<text class="gm-axis-last" x="{edge + full}" y="608">100</text></g>
+{bar(size(minimax) - edge, 524, "gm-b-score", "size of the gradient, minimax")}
+{bar(size(other) - edge, 566, "gm-b-model", "size of the gradient, non-saturating")}
+<text class="gm-b-caption" x="{edge}" y="638">divergence {divergence:.3f} nats; derivative by the mean \
+{signed(f"{minimax:.3f}")} (minimax), {signed(f"{other:.3f}")} (non-saturating)</text>
+</svg>
+"""
+
+
+def gan_supports() -> str:
+    """The start of the figure in book/assets/js/live/gan-supports.js: boxes of width 0.6 around 0 and around 2."""
+    s, w, spacing = 2.0, 0.6, 0.02
+    cells = torch.arange(-400, 400, dtype=torch.float64) * spacing + spacing / 2  # their middles, from -8 to 8
+
+    def box(middle: float) -> torch.Tensor:
+        inside = ((cells - middle).abs() < w / 2).double()
+        return inside / inside.sum()
+
+    def divergence(place: float) -> float:
+        return gan.jensen_shannon(box(0.0), box(place)).item()
+
+    def distance(place: float) -> float:
+        return (box(0.0) - box(place)).cumsum(0).abs().sum().item() * spacing
+
+    width, left, right, top, base, one, zero = 640, 20, 632, 38, 98, 138, 178
+    up, down, high, bottom = 220, 320, 350, 480
+
+    def at(value: float) -> float:
+        return left + (value + 6.2) / 12.4 * (right - left)
+
+    def price(x: float) -> float:
+        """The height of the best critic: slope 1 from the near edge of the data to the far one of the generator."""
+        value = s / 2 - max(-w / 2, min(s + w / 2, x))
+        return (up + down) / 2 - value / 7 * (down - up)
+
+    def level(value: float) -> float:
+        return bottom - value / 5.2 * (bottom - high)
+
+    def rectangle(middle: float) -> str:
+        near, far = at(middle - w / 2), at(middle + w / 2)
+        return line([(near, base), (near, top), (far, top), (far, base)])
+
+    def judged(middle: float) -> str:
+        p_data, p_gen = (box(place)[(cells - middle).abs() < w / 2] for place in (0.0, s))
+        (share,) = gan.optimal_discriminator(p_data, p_gen).unique().tolist()  # the same on all of a box
+        height = zero - share * (zero - one)
+        return line([(at(middle - w / 2), height), (at(middle + w / 2), height)])
+
+    def dot(style: str, x: float, y: float, radius: int) -> str:
+        return f'<circle class="{style}" cx="{at(x):.1f}" cy="{y:.1f}" r="{radius}"/>'
+
+    jsd = line((at(i / 10), level(divergence(i / 10))) for i in range(-62, 63))
+    work = line((at(i / 10), level(distance(i / 10))) for i in range(-52, 53))
+    upright = "".join(f'<text class="gm-axis-last" x="{left - 6}" y="{level(v) + 4:.1f}">{v}</text>' for v in (0, 2, 4))
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 536">
+<!-- Written by tools/stills.py. -->
+<g class="gm-axis"><line x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>\
+<line x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>{ticks(range(-6, 6), at, bottom)}{shares(left, zero, one)}\
+{upright}<text class="gm-axis-name" x="{right}" y="{bottom + 18}">x, s</text></g>
+<path class="gm-g-half" d="{line([(at(s), base), (at(s), bottom)])}"/>
+<path class="gm-g-data-fill" d="{rectangle(0)}Z"/>
+<path class="gm-g-data" d="{rectangle(0)}"/>
+<path class="gm-g-gen-fill" d="{rectangle(s)}Z"/>
+<path class="gm-g-gen" d="{rectangle(s)}"/>
+<path class="gm-g-best" d="{judged(0.0)}{judged(s)}"/>
+<path class="gm-g-critic" d="{line((at(x), price(x)) for x in (-6.2, -w / 2, s + w / 2, 6.2))}"/>
+<path class="gm-g-earned" d="{line([(at(0), price(0)), (at(s), price(0)), (at(s), price(s))])}"/>
+{dot("gm-g-at-data", 0, price(0), 4)}{dot("gm-g-at-gen", s, price(s), 4)}
+<path class="gm-g-jsd" d="{jsd}"/>
+<path class="gm-g-work" d="{work}"/>
+{dot("gm-g-at-jsd", s, level(divergence(s)), 5)}{dot("gm-g-at-gen", s, level(distance(s)), 5)}
+<text class="gm-t-data" x="{at(-1.15):.1f}" y="{base - 14}" text-anchor="end">data</text>
+<text class="gm-t-exact gm-t-middle" x="{at(s):.1f}" y="{top - 12}">generator</text>
+<text x="{left}" y="{one - 13}">best discriminator D*(x)</text>
+<text x="{left}" y="{up - 10}">a best critic f(x)</text>
+<text class="gm-t-muted" x="{at(s) + 6:.1f}" y="{(up + down) / 2 + 4}">W</text>
+<text class="gm-t-exact" x="{at(-3.2):.1f}" y="{level(4.4):.1f}">Wasserstein</text>
+<text class="gm-t-muted" x="{at(-6):.1f}" y="{level(0.95):.1f}">Jensen–Shannon</text>
+<text class="gm-b-caption" x="8" y="528">Jensen–Shannon divergence {divergence(s):.3f} nats, \
+Wasserstein distance {distance(s):.3f}, at s = 2</text>
+</svg>
+"""
+
+
+def gan_walk() -> str:
+    """The start of the figure in book/assets/js/live/gan-walk.js: halfway between its first two codes."""
+    model = pretrained.load("dcgan_digits").double()
+    z = torch.randn(100, 16, generator=torch.Generator().manual_seed(0)).double()
+    first, second = z[44], z[53]  # as in tools/live_weights.py
+    ways = [gan.interpolate(first, second, 41, kind) for kind in ("linear", "spherical")]
+    codes = torch.stack([first, second, ways[0][20], ways[1][20]])
+    with torch.no_grad():
+        images = (model(codes)[:, 0] + 1) / 2  # (4, 8, 8)
+
+    # The plane of both codes: upright halfway between their directions, and what is left of one of them across it.
+    upright = torch.nn.functional.normalize(first / first.norm() + second / second.norm(), dim=0)
+    across = torch.nn.functional.normalize(second - (second @ upright) * upright, dim=0)
+    width, unit, ground, size = 400, 31.25, 200, 13
+    middle = width / 2
+
+    def at(code: torch.Tensor) -> Point:
+        return middle + unit * float(code @ across), ground - unit * float(code @ upright)
+
+    def half(radius: float, sweep: int) -> str:
+        r = unit * radius
+        return f"A{r:.1f} {r:.1f} 0 0 {sweep} {middle + (r if sweep else -r):.1f} {ground}"
+
+    def picture(name: str, image: torch.Tensor, left: int, top: int) -> str:
+        cells = "".join(
+            f'<rect x="{left + size * column}" y="{top + size * row}" width="{size}" height="{size}" '
+            f'fill="#{3 * f"{round(255 * image[row, column].item()):02x}"}"/>'
+            for row in range(8)
+            for column in range(8)
+        )
+        return (
+            f'<g shape-rendering="crispEdges">{cells}</g><rect x="{left}" y="{top}" width="{8 * size}" '
+            f'height="{8 * size}" style="fill: none; stroke: var(--gm-muted)"/>'
+            f'<text class="gm-p-name" x="{left}" y="{top + 8 * size + 15}">{name}</text>'
+        )
+
+    # Of the lengths of codes, one in ten is shorter than the first and one in ten longer than the second.
+    inner, outer = 3.052, 4.852
+    (x1, y1), (x2, y2), straight, round_ = (at(code) for code in codes)
+    names = ("first code", "second code", "on the line", "on the sphere")
+    corners = ((420, 2), (530, 2), (420, 130), (530, 130))
+    pictures = zip(names, images, corners, strict=True)
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 256">
+<!-- Written by tools/stills.py. -->
+<path class="gm-w-shell" d="M{middle - unit * outer:.1f} {ground}{half(outer, 1)}H{middle + unit * inner:.1f}\
+{half(inner, 0)}Z"/>
+<g class="gm-axis"><line x1="0" x2="{width}" y1="{ground}" y2="{ground}"/>\
+{ticks(range(-6, 7, 2), lambda v: middle + unit * v, ground).replace("−", "")}</g>
+<text class="gm-m-name gm-t-prior" text-anchor="middle" x="{middle}" y="{ground - unit * outer - 8:.1f}">\
+8 of 10 codes end in the band</text>
+<path class="gm-w-spoke" d="{line([(middle, ground), straight])}"/>
+<path class="gm-w-line" d="{line([(x1, y1), (x2, y2)])}"/>
+<path class="gm-w-sphere" d="{line(at(code) for code in ways[1])}"/>
+<circle class="gm-w-end" cx="{x1:.1f}" cy="{y1:.1f}" r="5"/><circle class="gm-w-end" cx="{x2:.1f}" cy="{y2:.1f}" r="5"/>
+<text text-anchor="middle" x="{x1:.1f}" y="{y1 - 12:.1f}">first</text>
+<text text-anchor="middle" x="{x2:.1f}" y="{y2 - 12:.1f}">second</text>
+<circle class="gm-w-dot" cx="{straight[0]:.1f}" cy="{straight[1]:.1f}" r="6"/>
+<circle class="gm-handle-dot" cx="{round_[0]:.1f}" cy="{round_[1]:.1f}" r="7"/>
+{"".join(picture(name, image, *corner) for name, image, corner in pictures)}
+</svg>
+"""
+
+
+DRAWINGS = {
+    "elbo-gap": elbo_gap,
+    "reparameterization": reparameterization,
+    "manifold": manifold,
+    "gan-game": gan_game,
+    "gan-supports": gan_supports,
+    "gan-walk": gan_walk,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

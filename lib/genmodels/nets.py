@@ -143,6 +143,12 @@ def _bounded(layer: nn.Module, spectral_norm: bool) -> nn.Module:
     return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer
 
 
+def _quarter(side: int) -> int:
+    if side < 4 or side % 4:
+        raise ValueError(f"side must be a positive multiple of 4, got {side}")
+    return side // 4
+
+
 @dataclass(frozen=True)
 class Guidelines:
     """The five guidelines of DCGAN (Radford et al., 2016), each of which can be switched off to see what it buys."""
@@ -155,12 +161,19 @@ class Guidelines:
 
 
 def dcgan_generator(
-    latent_dim: int = 32, width: int = 32, guidelines: Guidelines | None = None, seed: int = 0
+    latent_dim: int = 32, width: int = 32, guidelines: Guidelines | None = None, seed: int = 0, side: int = 8
 ) -> nn.Module:
-    """Codes to digits: (B, latent_dim) → (B, 1, 8, 8), from a 2 by 2 map of ``2 width`` channels.
+    """Codes to grey images: (B, latent_dim) → (B, 1, side, side), from a small map of ``2 width`` channels.
 
-    Pixels lie in [-1, 1] by the tanh at the end; without it (``relu_tanh=False``) they may be any number.
+    The map's sides are a quarter of the image's: 2 by 2 for digits. Pixels lie in [-1, 1] by the tanh at the end;
+    without it (``relu_tanh=False``) they may be any number.
+
+    Raises
+    ------
+    ValueError
+        If ``side`` is not a positive multiple of 4.
     """
+    small = _quarter(side)
     rules = guidelines or Guidelines()
 
     def activation() -> nn.Module:
@@ -178,22 +191,32 @@ def dcgan_generator(
         layers: list[nn.Module] = []
         if not rules.no_hidden_linear:
             layers += [nn.Linear(latent_dim, latent_dim), activation()]
-        layers += [nn.Linear(latent_dim, 2 * width * 4), nn.Unflatten(1, (2 * width, 2, 2))]  # the projection of z
+        layers += [nn.Linear(latent_dim, 2 * width * small**2), nn.Unflatten(1, (2 * width, small, small))]  # of z
         layers += [*normalised(2 * width), activation()]
-        layers += [*upwards(2 * width, width), *normalised(width), activation()]  # (B, width, 4, 4)
-        layers += upwards(width, 1)  # (B, 1, 8, 8)
+        layers += [*upwards(2 * width, width), *normalised(width), activation()]  # (B, width, side / 2, side / 2)
+        layers += upwards(width, 1)  # (B, 1, side, side)
         return nn.Sequential(*layers, *([nn.Tanh()] if rules.relu_tanh else []))
 
 
 def dcgan_discriminator(
-    width: int = 32, guidelines: Guidelines | None = None, spectral_norm: bool = False, seed: int = 0
+    width: int = 32,
+    guidelines: Guidelines | None = None,
+    spectral_norm: bool = False,
+    seed: int = 0,
+    side: int = 8,
 ) -> nn.Module:
-    """Digits to logits: (B, 1, 8, 8) → (B,).
+    """Grey images to logits: (B, 1, side, side) → (B,).
 
     ``spectral_norm`` divides each layer's matrix by its largest singular value. It takes the place of batch
     normalisation, whose scales would undo the bound.
+
+    Raises
+    ------
+    ValueError
+        If ``side`` is not a positive multiple of 4.
     """
     rules = guidelines or Guidelines()
+    flat = 2 * width * _quarter(side) ** 2
 
     def activation() -> nn.Module:
         return nn.LeakyReLU(0.2) if rules.leaky_relu else nn.ReLU()
@@ -204,10 +227,10 @@ def dcgan_discriminator(
         return [_bounded(nn.Conv2d(inputs, outputs, 3, padding=1), spectral_norm), nn.AvgPool2d(2)]
 
     with seeded(seed):
-        layers = [*downwards(1, width), activation()]  # (B, width, 4, 4); no batch norm on the input's layer
-        layers += downwards(width, 2 * width)  # (B, 2 width, 2, 2)
+        layers = [*downwards(1, width), activation()]  # (B, width, side / 2, side / 2); no batch norm on the input's
+        layers += downwards(width, 2 * width)  # (B, 2 width, side / 4, side / 4)
         layers += [nn.BatchNorm2d(2 * width)] if rules.batch_norm and not spectral_norm else []
         layers += [activation(), nn.Flatten()]
         if not rules.no_hidden_linear:
-            layers += [_bounded(nn.Linear(2 * width * 4, 2 * width * 4), spectral_norm), activation()]
-        return nn.Sequential(*layers, _bounded(nn.Linear(2 * width * 4, 1), spectral_norm), nn.Flatten(start_dim=0))
+            layers += [_bounded(nn.Linear(flat, flat), spectral_norm), activation()]
+        return nn.Sequential(*layers, _bounded(nn.Linear(flat, 1), spectral_norm), nn.Flatten(start_dim=0))

@@ -331,7 +331,7 @@ def as_hex(css: str) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_in_figures_is_readable(reader, theme):
     window = reader(theme=theme)
-    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits"):
+    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits", "book/2-gan/game", "book/2-gan/losses"):
         page = window.open(chapter)
         page.wait_for_selector(".gm-live-plot svg[viewBox]")
         assert page.evaluate("document.documentElement.dataset.theme") == theme

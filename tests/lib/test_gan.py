@@ -1,11 +1,13 @@
 """The game against sums on a grid, torch.distributions, SciPy and discriminators whose gradient is known."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+import sympy
 import torch
-from scipy import integrate, optimize, spatial, special
+from scipy import integrate, optimize, spatial, special, stats
 from torch.distributions import Bernoulli
 
 from genmodels import gan, metrics, nets
@@ -17,6 +19,10 @@ def draw(*shape, seed=0):
 
 def distribution(n, seed):
     return torch.softmax(2 * draw(n, seed=seed), dim=0)
+
+
+def subsets(n):
+    return itertools.chain.from_iterable(itertools.combinations(range(n), size) for size in range(n + 1))
 
 
 REAL, FAKE = draw(7, seed=1), draw(5, 1, seed=2)
@@ -84,7 +90,7 @@ def test_the_hinge_stops_pushing_beyond_its_margins():
     torch.testing.assert_close(fake.grad, torch.tensor([0, 1, 1]) / 3)
 
 
-@pytest.mark.equation("hinge-losses")
+@pytest.mark.equation("hinge-losses", "hinge-optimum", "hinge-total-variation")
 def test_the_best_hinge_discriminator_is_the_sign_of_the_difference_and_its_loss_twice_what_overlaps():
     # At each point the loss is a piecewise linear function of the logit; a linear program finds its least value.
     p, q = distribution(6, 3).numpy(), distribution(6, 4).numpy()
@@ -96,6 +102,9 @@ def test_the_best_hinge_discriminator_is_the_sign_of_the_difference_and_its_loss
         bounds=[(None, None)] * 6 + [(0, None)] * 12,
     )
     assert result.fun == pytest.approx(2 * np.minimum(p, q).sum())
+    np.testing.assert_allclose(result.x[:6], np.sign(p - q), atol=1e-6)
+    largest = max(abs(p[list(subset)].sum() - q[list(subset)].sum()) for subset in subsets(6))  # of all events
+    assert result.x[:6] @ (p - q) == pytest.approx(2 * largest)
     sign = torch.sign(torch.from_numpy(p - q))
     losses = [p[i] * gan.discriminator_loss(sign[[i]], 0 * sign[[i]] - 2, "hinge").item() for i in range(6)]
     losses += [q[i] * gan.discriminator_loss(0 * sign[[i]] + 2, sign[[i]], "hinge").item() for i in range(6)]
@@ -295,10 +304,20 @@ def test_the_divergence_is_the_information_that_a_sample_holds_about_its_origin(
     assert gan.jensen_shannon(P, Q).item() == pytest.approx(math.log(2) - conditional)
 
 
-@pytest.mark.equation("lsgan-losses")
-def test_the_least_squares_optimum_with_targets_minus_1_1_and_0_measures_pearsons_chi_squared():
-    # Mao et al. (2017): with b - c = 1 and b - a = 2, twice the generator's criterion C(G), taken over real and fake
-    # alike, is Pearson's chi-squared of p + q from 2 q. The best discriminator is searched, not written down.
+@pytest.mark.equation("lsgan-optimum")
+@pytest.mark.parametrize(("a", "b"), [(-1.0, 1.0), (0.0, 1.0), (2.0, -0.5)])
+def test_the_best_least_squares_discriminator_is_the_weighted_mean_of_its_targets(a, b):
+    p, q = P.numpy(), Q.numpy()
+    found = [
+        optimize.minimize_scalar(lambda d, i=i: p[i] * (d - b) ** 2 + q[i] * (d - a) ** 2, tol=1e-12).x
+        for i in range(9)
+    ]
+    np.testing.assert_allclose(found, (b * p + a * q) / (p + q), atol=1e-6)
+
+
+@pytest.mark.equation("lsgan-pearson")
+def test_the_least_squares_criterion_with_targets_minus_1_1_and_0_is_pearsons_chi_squared_from_the_mixture():
+    # The best discriminator is searched, not written down, and the statistic is SciPy's, of counts in proportion.
     p, q = P.numpy(), Q.numpy()
     a, b, c = -1.0, 1.0, 0.0
     best = np.array(
@@ -307,9 +326,84 @@ def test_the_least_squares_optimum_with_targets_minus_1_1_and_0_measures_pearson
             for i in range(9)
         ]
     )
-    twice_criterion = (p * (best - c) ** 2 + q * (best - c) ** 2).sum()
-    pearson = ((2 * q - (p + q)) ** 2 / (p + q)).sum()
-    assert twice_criterion == pytest.approx(pearson, rel=1e-6)
+    criterion = (p * (best - c) ** 2 + q * (best - c) ** 2).sum() / 2
+    mixture = (p + q) / 2
+    assert criterion == pytest.approx(stats.chisquare(q, mixture).statistic, rel=1e-6)
+    assert criterion == pytest.approx(((2 * q - (p + q)) ** 2 / (p + q)).sum() / 2, rel=1e-6)  # as Mao et al. print it
+
+
+@pytest.mark.equation("gan-envelope", "gan-non-saturating-gradient")
+def test_against_the_best_discriminator_held_still_each_generator_goes_down_its_own_divergence():
+    # The generator's distribution is a softmax of nine numbers. Left: autograd, with D* a constant. Right: divergences
+    # from SciPy, in which the mixture follows, differentiated by central differences.
+    p, theta = P.numpy(), draw(9, seed=14)
+    logits = torch.from_numpy(np.log(p)) - torch.log_softmax(theta, 0)  # of D*: the log of the ratio of densities
+
+    def gradient(kind):
+        free = theta.clone().requires_grad_()
+        weights = torch.softmax(free, 0)
+        loss = sum(w * gan.generator_loss(one[None], kind) for w, one in zip(weights, logits, strict=True))
+        return torch.autograd.grad(loss, free)[0].numpy()
+
+    def slope(divergence, step=1e-5):
+        ends = [
+            [divergence(special.softmax(theta.numpy() + sign * shift)) for sign in (1, -1)]
+            for shift in step * np.eye(9)
+        ]
+        return np.array([(up - down) / (2 * step) for up, down in ends])
+
+    def twice_jsd(q):
+        return 2 * spatial.distance.jensenshannon(p, q) ** 2
+
+    def twice_kl_of_mixture(q):
+        return 2 * special.rel_entr((p + q) / 2, p).sum()
+
+    def as_arjovsky_and_bottou_print_it(q):
+        return special.rel_entr(q, p).sum() - twice_jsd(q)
+
+    np.testing.assert_allclose(gradient("minimax"), slope(twice_jsd), atol=1e-9)
+    np.testing.assert_allclose(gradient("non_saturating"), slope(twice_kl_of_mixture), atol=1e-9)
+    np.testing.assert_allclose(gradient("non_saturating"), slope(as_arjovsky_and_bottou_print_it), atol=1e-9)
+    assert np.abs(gradient("minimax") - gradient("non_saturating")).max() > 0.01
+
+
+@pytest.mark.equation("gan-missing-share")
+@pytest.mark.parametrize("missing", [[0], [1, 4], [0, 2, 3, 5, 6]])
+def test_what_the_non_saturating_loss_charges_for_a_missing_share(missing):
+    p = P.numpy()
+    q = p.copy()
+    q[missing] = 0
+    s, q = p[missing].sum(), q / q.sum()
+    want = 2 * special.rel_entr((p + q) / 2, p).sum()
+    assert (2 - s) * math.log((2 - s) / (2 - 2 * s)) - s * math.log(2) == pytest.approx(want)
+    assert special.rel_entr(q, p).sum() == pytest.approx(-math.log(1 - s))  # the reverse divergence
+    assert special.rel_entr(p, q).sum() == math.inf
+
+
+@pytest.mark.equation("gan-best-response")
+@pytest.mark.parametrize("kind", ["minimax", "non_saturating"])
+def test_the_best_generator_against_a_fixed_discriminator_is_a_single_point(kind):
+    logits = draw(9, seed=15)
+    price = [gan.generator_loss(one[None], kind).item() for one in logits]
+    found = optimize.linprog(price, A_eq=np.ones((1, 9)), b_eq=[1], bounds=(0, None))  # over all distributions
+    best = torch.sigmoid(logits).max().item()
+    assert found.fun == pytest.approx(-math.log(best) if kind == "non_saturating" else math.log1p(-best))
+    np.testing.assert_allclose(found.x, np.eye(9)[torch.sigmoid(logits).argmax()], atol=1e-9)
+
+
+@pytest.mark.equation("gan-circling")
+def test_steps_at_once_lead_away_from_the_saddle_and_steps_in_turn_keep_a_quadratic_form():
+    x, y, eta = sympy.symbols("x y eta")
+    value = x * y
+    at_once = x - eta * value.diff(x), y + eta * value.diff(y)
+    assert sympy.expand(at_once[0] ** 2 + at_once[1] ** 2 - (1 + eta**2) * (x**2 + y**2)) == 0
+    second = y + eta * value.diff(y)
+    first = x - eta * value.diff(x).subs(y, second)
+
+    def form(a, b):
+        return a**2 + b**2 + eta * a * b
+
+    assert sympy.expand(form(first, second) - form(x, y)) == 0
 
 
 @pytest.mark.equation("lsgan-losses")
@@ -350,6 +444,50 @@ def test_the_best_critic_of_slope_1_measures_the_wasserstein_distance(seed):
     critic = dict(zip(points, found.x, strict=True))
     real, fake = (torch.tensor([critic[v.item()] for v in side[:, 0]]) for side in (x, y))
     assert gan.discriminator_loss(real, fake, "wasserstein").item() == pytest.approx(-distance, abs=1e-6)
+
+
+def cheapest_plan(cost, p, q):
+    """The transport of p (N,) to q (M,) at cost (N, M), as a linear program over plans: the plan and its cost."""
+    n, m = cost.shape
+    marginals = np.vstack([np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))])
+    found = optimize.linprog(cost.ravel(), A_eq=marginals, b_eq=np.concatenate([p, q]), bounds=(0, None))
+    return found.x.reshape(n, m), found.fun
+
+
+@pytest.mark.equation("wasserstein-distance", "wasserstein-line")
+def test_on_a_line_the_cheapest_plan_costs_the_area_between_the_distribution_functions():
+    p, q, points = P.numpy(), Q.numpy(), np.sort(draw(9, seed=26).numpy())
+    _, cost = cheapest_plan(np.abs(points[:, None] - points[None, :]), p, q)
+    area = (np.abs(np.cumsum(p) - np.cumsum(q))[:-1] * np.diff(points)).sum()
+    assert cost == pytest.approx(area)
+    assert cost == pytest.approx(stats.wasserstein_distance(points, points, p, q))
+    real, fake = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[2.0], [3.0], [4.0]])  # the chapter's example
+    assert metrics.wasserstein_1d(real, fake).item() == pytest.approx(5 / 3)
+
+
+@pytest.mark.equation("wasserstein-distance", "wgan-dual", "wgan-tight")
+@pytest.mark.parametrize("seed", [0, 1])
+def test_in_the_plane_the_best_prices_earn_the_cheapest_plan_and_rise_by_the_full_way_between_its_pairs(seed):
+    # Two linear programs that know nothing of each other: one over plans, the other over prices at all 15 places.
+    real, fake = draw(7, 2, seed=27 + seed).numpy(), 1 + draw(8, 2, seed=37 + seed).numpy()
+    p, q = np.full(7, 1 / 7), np.full(8, 1 / 8)
+    plan, cost = cheapest_plan(spatial.distance.cdist(real, fake), p, q)
+    places = np.concatenate([real, fake])
+    pairs = list(itertools.permutations(range(15), 2))
+    differences = np.array([np.eye(15)[i] - np.eye(15)[j] for i, j in pairs])
+    found = optimize.linprog(
+        np.concatenate([-p, q]),
+        A_ub=differences,
+        b_ub=[np.linalg.norm(places[i] - places[j]) for i, j in pairs],
+        A_eq=np.eye(1, 15),
+        b_eq=[0],
+        bounds=(None, None),
+    )
+    assert -found.fun == pytest.approx(cost)
+    joined = np.argwhere(plan > 1e-9)
+    assert len(joined) >= 8
+    for i, j in joined:
+        assert found.x[i] - found.x[7 + j] == pytest.approx(np.linalg.norm(real[i] - fake[j]), abs=1e-7)
 
 
 @pytest.mark.equation("wgan-dual")
@@ -442,6 +580,12 @@ def test_the_pair_has_its_shapes_with_each_guideline_off(off, spectral_norm):
     assert generator(CODES).shape == (4, 1, 8, 8)
     assert discriminator(DIGITS).shape == (4,)
     assert (generator(100 * CODES).abs().max() <= 1) == rules.relu_tanh
+    larger = (
+        nets.dcgan_generator(width=8, guidelines=rules, side=28),
+        nets.dcgan_discriminator(8, rules, spectral_norm, side=28),
+    )
+    assert larger[0](CODES).shape == (4, 1, 28, 28)
+    assert larger[1](larger[0](CODES)).shape == (4,)
 
 
 @pytest.mark.parametrize(
@@ -504,6 +648,30 @@ def test_spectral_norm_bounds_the_slope_of_the_whole_network():
     assert 0 < slopes.max() <= 1 + 1e-3
 
 
+@pytest.mark.equation("spectral-norm-bound")
+def test_the_product_of_the_largest_singular_values_bounds_the_slope_and_is_reached_when_they_line_up():
+    network = nets.mlp_discriminator(3, 16, seed=4).double()
+    layers = [module for module in network if isinstance(module, torch.nn.Linear)]
+
+    def bound():
+        return math.prod(np.linalg.svd(layer.weight.detach().numpy(), compute_uv=False)[0] for layer in layers)
+
+    def slopes(x, y):
+        return ((network(x) - network(y)).abs() / (x - y).norm(dim=1)).detach()
+
+    x, y = draw(500, 3, seed=42), draw(500, 3, seed=43)
+    assert 0 < slopes(x, y).max() <= bound()
+    direction = torch.nn.functional.normalize(draw(3, seed=44), dim=0)
+    with torch.no_grad():  # each layer passes on one direction, on the side where its activation has the slope 1
+        layers[0].weight.copy_(torch.outer(torch.ones(16), direction))
+        layers[1].weight.fill_(0.5)
+        layers[2].weight.fill_(2.0)
+        for layer in layers:
+            layer.bias.fill_(100.0)
+    at = draw(1, 3, seed=45)
+    assert slopes(at, at + direction).item() == pytest.approx(bound())
+
+
 def test_the_plane_pair_has_its_shapes_and_weights_are_a_function_of_the_seed():
     generator, discriminator = nets.mlp_generator(3, 16, 5), nets.mlp_discriminator(5, 16)
     assert generator(torch.zeros(7, 3)).shape == (7, 5)
@@ -528,6 +696,8 @@ KINDS_LISTED = "'minimax', 'non_saturating', 'least_squares', 'wasserstein', 'hi
     [
         (lambda: gan.discriminator_loss(REAL, FAKE, "relativistic"), f"kind must be one of {KINDS_LISTED}"),
         (lambda: gan.generator_loss(FAKE, "saturating"), "kind must be one of .*, got 'saturating'"),
+        (lambda: nets.dcgan_generator(side=30), "side must be a positive multiple of 4, got 30"),
+        (lambda: nets.dcgan_discriminator(side=0), "side must be a positive multiple of 4, got 0"),
         (lambda: gan.generator_slope(HALF, "hinge"), "kind must be one of 'minimax', 'non_saturating', got 'hinge'"),
         (lambda: gan.value(REAL[:0], FAKE), r"real_logits must hold at least one logit, got shape \(0,\)"),
         (

@@ -1,11 +1,13 @@
-"""The metrics against SciPy, against closed forms, and against brute force in NumPy."""
+"""The metrics against SciPy and scikit-learn, against closed forms, and against brute force in NumPy."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from scipy import linalg, stats
+from scipy import linalg, optimize, spatial, stats
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.neighbors import NearestNeighbors
 
 from genmodels import metrics
 
@@ -37,10 +39,38 @@ def test_sliced_distance_follows_from_the_generator_and_is_zero_for_equal_sample
     assert metrics.sliced_wasserstein(x, x.flip(0), 16, torch.Generator().manual_seed(0)) < 1e-12
 
 
+def test_sliced_distance_is_the_mean_of_scipys_distances_along_unit_directions():
+    x, y = draw(40, 3, seed=21), draw(55, 3, seed=22, shift=0.4)
+    got = metrics.sliced_wasserstein(x, y, 12, torch.Generator().manual_seed(3))
+    drawn = torch.randn(3, 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64).numpy()
+    want = [
+        stats.wasserstein_distance(x.numpy() @ u / np.linalg.norm(u), y.numpy() @ u / np.linalg.norm(u))
+        for u in drawn.T
+    ]
+    assert got.item() == pytest.approx(np.mean(want), rel=1e-9)
+
+
+def test_sliced_distance_never_exceeds_the_cost_of_the_cheapest_matching():
+    # A projection shortens every way, so each slice is at most the distance itself, found here as an assignment.
+    x, y = draw(30, 4, seed=23), draw(30, 4, seed=24, shift=0.5)
+    cost = spatial.distance.cdist(x.numpy(), y.numpy())
+    cheapest = cost[optimize.linear_sum_assignment(cost)].mean()
+    sliced = metrics.sliced_wasserstein(x, y, 64, torch.Generator().manual_seed(0)).item()
+    assert 0 < sliced < cheapest
+
+
 def test_energy_distance_on_a_line_agrees_with_scipy():
     x, y = draw(40, 1, seed=4), draw(60, 1, seed=5, shift=0.7)
     want = stats.energy_distance(x[:, 0].numpy(), y[:, 0].numpy()) ** 2
     assert metrics.energy_distance(x, y).item() == pytest.approx(want, rel=1e-9)
+
+
+def test_energy_distance_in_space_is_its_definition_over_all_pairs():
+    x, y = draw(20, 3, seed=25), draw(25, 3, seed=26, shift=0.5)
+    between, within_x, within_y = (
+        spatial.distance.cdist(a.numpy(), b.numpy()).mean() for a, b in ((x, y), (x, x), (y, y))
+    )
+    assert metrics.energy_distance(x, y).item() == pytest.approx(2 * between - within_x - within_y, rel=1e-9)
 
 
 def test_energy_distance_is_zero_for_equal_samples_and_positive_otherwise():
@@ -63,6 +93,16 @@ def test_discrepancy_of_gaussians_has_its_closed_form_as_expectation():
     assert estimates.mean().item() == pytest.approx(want, abs=5 * estimates.std().item() / math.sqrt(repeats))
 
 
+def test_discrepancy_is_made_of_scikit_learns_kernel_without_the_diagonal():
+    x, y = draw(20, 3, seed=27), draw(25, 3, seed=28, shift=0.5)
+    width = 1.3
+    k_x, k_y, k_between = (
+        rbf_kernel(a.numpy(), b.numpy(), gamma=1 / (2 * width**2)) for a, b in ((x, x), (y, y), (x, y))
+    )
+    want = k_x[~np.eye(20, dtype=bool)].mean() + k_y[~np.eye(25, dtype=bool)].mean() - 2 * k_between.mean()
+    assert metrics.mmd(x, y, width).item() == pytest.approx(want, rel=1e-9)
+
+
 def test_discrepancy_of_equal_distributions_is_zero_on_average():
     estimates = torch.stack(
         [metrics.mmd(draw(40, 2, seed=2 * i), draw(40, 2, seed=2 * i + 1), 1.0) for i in range(300)]
@@ -71,6 +111,7 @@ def test_discrepancy_of_equal_distributions_is_zero_on_average():
     assert estimates.min() < 0  # unbiased, so some must be
 
 
+@pytest.mark.equation("frechet-distance")
 def test_frechet_distance_agrees_with_scipys_matrix_square_root():
     x = draw(200, 5, seed=8) @ draw(5, 5, seed=9)
     y = draw(150, 5, seed=10, shift=0.3) @ draw(5, 5, seed=11)
@@ -79,6 +120,28 @@ def test_frechet_distance_agrees_with_scipys_matrix_square_root():
     difference = x.numpy().mean(0) - y.numpy().mean(0)
     want = difference @ difference + np.trace(cov_x + cov_y - 2 * root)
     assert metrics.frechet_distance(x, y).item() == pytest.approx(want, rel=1e-8)
+
+
+@pytest.mark.equation("frechet-distance")
+def test_frechet_distance_of_gaussians_with_known_moments_is_its_closed_form():
+    # Samples made to have exactly the mean and the covariance asked for; with covariances that commute the distance is
+    # the squared distance of the means and of the standard deviations.
+    def with_moments(n, mean, deviations, seed):
+        x = draw(n, 3, seed=seed)
+        x = x - x.mean(0)
+        x = x @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+        return torch.tensor(mean).double() + x * torch.tensor(deviations).double()
+
+    x, y = with_moments(40, [0.0, 1, 2], [1.0, 2, 0.5], 29), with_moments(70, [1.0, 1, 0], [3.0, 2, 1.5], 30)
+    assert metrics.frechet_distance(x, y).item() == pytest.approx((1 + 0 + 4) + (4 + 0 + 1))
+
+
+def test_frechet_distance_agrees_with_scipy_on_more_features_than_samples():
+    x, y = draw(12, 20, seed=31), draw(15, 20, seed=32, shift=0.2)  # singular covariances
+    cov_x, cov_y = np.cov(x.numpy().T), np.cov(y.numpy().T)
+    roots = np.sqrt(np.clip(linalg.eigvals(cov_x @ cov_y).real, 0, None)).sum()
+    want = ((x.mean(0) - y.mean(0)) ** 2).sum().item() + np.trace(cov_x) + np.trace(cov_y) - 2 * roots
+    assert metrics.frechet_distance(x, y).item() == pytest.approx(want, rel=1e-5)
 
 
 def test_frechet_distance_is_zero_for_equal_samples_even_when_a_feature_is_constant():
@@ -97,6 +160,37 @@ def test_modes_are_covered_by_samples_close_to_them_and_by_no_others():
     assert coverage == (2, 0.75)
     assert metrics.modes_covered(near, CENTRES, std=0.1, at_least=2).covered == 1
     assert metrics.modes_covered(near, CENTRES, std=0.05).covered == 1  # 0.29 is more than three deviations away
+
+
+def test_coverage_of_a_mixture_agrees_with_a_tree_that_looks_for_each_centre():
+    x = torch.cat([draw(60, 2, seed=33, scale=4.0), draw(40, 2, seed=34, scale=0.3)])
+    tree = spatial.KDTree(CENTRES.numpy())
+    for std, at_least in ((0.4, 1), (0.4, 3), (1.0, 5)):
+        distance, nearest = tree.query(x.numpy(), distance_upper_bound=3 * std)  # none within: infinite
+        counts = [(nearest == k).sum() for k in range(3)]
+        coverage = metrics.modes_covered(x, CENTRES, std, at_least)
+        assert coverage.covered == sum(count >= at_least for count in counts)
+        assert coverage.high_quality == pytest.approx(np.isfinite(distance).mean())
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_precision_recall_density_and_coverage_agree_with_scikit_learns_neighbours(k):
+    real, fake = draw(50, 3, seed=35).numpy(), draw(45, 3, seed=36, shift=0.5).numpy()
+    # The k-th distance of kneighbors() without an argument leaves the point itself out.
+    radii = [NearestNeighbors(n_neighbors=k).fit(a).kneighbors()[0][:, -1] for a in (real, fake)]
+    fakes_in_ball = [
+        set(NearestNeighbors().fit(fake).radius_neighbors([r], radius, return_distance=False)[0])
+        for r, radius in zip(real, radii[0], strict=True)
+    ]
+    reals_in_ball = [
+        set(NearestNeighbors().fit(real).radius_neighbors([f], radius, return_distance=False)[0])
+        for f, radius in zip(fake, radii[1], strict=True)
+    ]
+    got = metrics.precision_recall(torch.from_numpy(real), torch.from_numpy(fake), k)
+    assert got.precision == pytest.approx(len(set.union(*fakes_in_ball)) / 45)
+    assert got.recall == pytest.approx(len(set.union(*reals_in_ball)) / 50)
+    assert got.density == pytest.approx(sum(map(len, fakes_in_ball)) / (k * 45))
+    assert got.coverage == pytest.approx(sum(map(bool, fakes_in_ball)) / 50)
 
 
 def brute_force(real, fake, k):

@@ -5,6 +5,7 @@
   "use strict";
 
   const SVG = "http://www.w3.org/2000/svg";
+  const FOLDER = document.currentScript.src;
 
   const clamp = (value, { min, max }) => Math.min(max, Math.max(min, value));
 
@@ -45,12 +46,13 @@
 
   // ---------------------------------------------------------------- ranges
 
-  // A range is { min, max, step, text }, or { min, max, log: n, text } for a slider of n steps of one factor each.
+  // A range is { min, max, step, text, digits? }, printed with two digits after the point unless it says how many, or
+  // { min, max, log: n, text } for a slider of n steps of one factor each.
   const slide = {
     attributes: ({ min, max, step, log }) => (log ? { min: 0, max: log, step: 1 } : { min, max, step }),
     to: (value, { min, max, log }) => (log ? Math.round(log * Math.log(value / min) / Math.log(max / min)) : value),
     from: (place, { min, max, log }) => (log ? Number((min * (max / min) ** (place / log)).toPrecision(3)) : place),
-    print: (value, { log }) => (log ? value.toPrecision(3) : print(value, 2)),
+    print: (value, { log, digits = 2 }) => (log ? value.toPrecision(3) : print(value, digits)),
   };
 
   const KEYS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
@@ -80,11 +82,39 @@
    *   build(figure)        draws what never changes; returns draw(state, values, width)
    */
   function figure(name, spec) {
+    eachStage(name, (stage, id) => mount(stage, name, id, spec));
+  }
+
+  // One whose data are large: `<name>-data.js` is loaded when the reader comes near the stage, and `specify(data)` returns
+  // the spec. Until then, and should it fail, the still stays.
+  function lazyFigure(name, specify) {
+    eachStage(name, (stage, id) => whenNear(stage, () => load(`${name}-data`, (data) => mount(stage, name, id, specify(data)))));
+  }
+
+  function eachStage(name, then) {
     const start = () => document.querySelectorAll(`[data-live='${name}']`).forEach((stage, number) => {
-      mount(stage, name, `${name}-${number}`, spec);
+      then(stage, `${name}-${number}`);
     });
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
     else start();
+  }
+
+  function whenNear(stage, then) {
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      then();
+    }, { rootMargin: "600px" });
+    observer.observe(stage);
+  }
+
+  // By a script element: fetch does not work from file://.
+  function load(name, then) {
+    if (window.genmodelsLive[name]) return then(window.genmodelsLive[name]);
+    const script = document.createElement("script");
+    script.src = new URL(`${name}.js`, FOLDER);
+    script.addEventListener("load", () => then(window.genmodelsLive[name]));
+    document.head.append(script);
   }
 
   function frame(name, id, spec) {
@@ -275,5 +305,5 @@
   }
 
   window.genmodelsLive = window.genmodelsLive || {};
-  window.genmodelsLive.common = { clamp, print, svg, line, whole, ticks, slide, nudge, figure };
+  window.genmodelsLive.common = { clamp, print, svg, line, whole, ticks, slide, nudge, figure, lazyFigure };
 })();
