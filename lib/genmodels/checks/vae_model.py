@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from genmodels import data
 from genmodels.checks._property import Exercise, Property, require_close, require_tensor
+from genmodels.checks._weights import load_weights
 from genmodels.vae import VAE
 
 Function = Callable[..., Any]
@@ -272,43 +270,12 @@ TRAINING_STEP = Exercise(
 
 # --- digits_weights ---------------------------------------------------------------------------------------------------
 
-LARGEST_FILE = 1_000_000  # bytes; the network's weights take some 140,000
 MARK = -19.0  # nats
 
 
 def load_digits_vae(path: object) -> VAE:
-    """The network of the exercise with the weights of a submitted file; an AssertionError says what is wrong with it.
-
-    Nothing of the file is executed: safetensors holds tensors and nothing else. Names, shapes and types must be those
-    of the network, and every number finite.
-    """
-    assert isinstance(path, str | Path), f"expected the name of a file, got {type(path).__name__}"
-    file = Path(path)
-    assert file.suffix == ".safetensors", f"expected a .safetensors file, got {file.name!r}"
-    assert file.is_file(), f"there is no file {file.name!r} beside the notebook"
-    size = file.stat().st_size
-    assert size <= LARGEST_FILE, f"{file.name!r} has {size:,} bytes, at most {LARGEST_FILE:,} are read"
-    model = VAE(latent_dim=6, hidden_dim=128)
-    wanted = model.state_dict()
-    try:
-        state = safetensors.torch.load_file(file)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise AssertionError(f"{file.name!r} is not a readable safetensors file ({error})") from None
-    missing, strangers = wanted.keys() - state.keys(), state.keys() - wanted.keys()
-    if missing or strangers:
-        raise AssertionError(
-            f"{file.name!r} is not of vae.VAE(latent_dim=6, hidden_dim=128): "
-            f"missing {sorted(missing)[:3]}, not expected {sorted(strangers)[:3]}"
-        )
-    for name, value in state.items():
-        assert value.shape == wanted[name].shape, (
-            f"{name} has shape {tuple(value.shape)}; in vae.VAE(latent_dim=6, hidden_dim=128) "
-            f"it is {tuple(wanted[name].shape)}"
-        )
-        assert value.dtype == torch.float32, f"{name} must be float32, got {value.dtype}"
-        assert bool(torch.isfinite(value).all()), f"{name} holds numbers that are not finite: the training diverged"
-    model.load_state_dict(state)
-    return model.eval()
+    """The exercise's network with the weights of a submitted file; an AssertionError says what is wrong with it."""
+    return load_weights(path, VAE(latent_dim=6, hidden_dim=128), "vae.VAE(latent_dim=6, hidden_dim=128)")
 
 
 def digits_bound(model: VAE, split: str, seed: int, draws: int = 32) -> float:

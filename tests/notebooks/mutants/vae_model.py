@@ -1,10 +1,7 @@
 """Answers to the exercises of ``solutions/vae/model.py``."""
 
 import functools
-import tempfile
-from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import nn
 from torch.nn import functional
@@ -12,6 +9,7 @@ from torch.nn import functional
 from genmodels import data, train, vae
 from genmodels.vae import elbo_terms, reparameterize
 from tests.notebooks.mutants import right, wrong
+from tests.notebooks.mutants._files import saved, wrong_files
 
 # --- make_encoder -----------------------------------------------------------------------------------------------------
 
@@ -613,9 +611,6 @@ def _(encoder, decoder, optimizer, x, eps):
 
 # --- digits_weights ---------------------------------------------------------------------------------------------------
 
-# One folder for the files of this module's answers, gone when the tests end.
-FOLDER = tempfile.TemporaryDirectory()
-
 
 def digits():
     return data.binarize(data.digits("train").images)
@@ -631,21 +626,10 @@ def trained(loss=train.negative_elbo, epochs=60, **settings):
     return model.state_dict()
 
 
-def saved(name, make_state):
-    """An answer that saves a state once and then returns the file's name, as the notebook's does."""
-
-    def answer():
-        path = Path(FOLDER.name) / f"{name}.safetensors"
-        if not path.exists():
-            safetensors.torch.save_file({k: v.contiguous() for k, v in make_state().items()}, path)
-        return str(path)
-
-    return answer
-
-
-right("digits_weights", "sixty epochs by fit_vae")(saved("right-0", lambda: trained(learning_rate=4e-3)))
+digits_file = functools.partial(saved, "digits_weights")
+right("digits_weights", "sixty epochs by fit_vae")(digits_file("right-0", lambda: trained(learning_rate=4e-3)))
 right("digits_weights", "another seed, smaller batches")(
-    saved("right-1", lambda: trained(seed=5, batch_size=64, learning_rate=3e-3))
+    digits_file("right-1", lambda: trained(seed=5, batch_size=64, learning_rate=3e-3))
 )
 
 
@@ -663,7 +647,7 @@ def by_hand():
     return model.state_dict()
 
 
-right("digits_weights", "a loop of its own, another optimizer")(saved("right-2", by_hand))
+right("digits_weights", "a loop of its own, another optimizer")(digits_file("right-2", by_hand))
 
 
 def beta(factor):
@@ -704,7 +688,7 @@ for mistake, loss in (
     ("the variance taken for the standard deviation", variance_for_deviation),
     ("a squared error in place of the log-likelihood", squared_error),
 ):
-    wrong("digits_weights", mistake)(saved(mistake.replace(" ", "-"), functools.partial(trained, loss)))
+    wrong("digits_weights", mistake)(digits_file(mistake.replace(" ", "-"), functools.partial(trained, loss)))
 
 
 def trained_on_held_out():
@@ -713,67 +697,17 @@ def trained_on_held_out():
     return model.state_dict()
 
 
-def changed(state, change):
-    for value in state.values():
-        change(value)
-    return state
-
-
-wrong("digits_weights", "trained on the held-out digits")(saved("held-out", lambda: trained_on_held_out()))
-wrong("digits_weights", "untrained")(saved("untrained", lambda: network().state_dict()))
-wrong("digits_weights", "one epoch")(saved("one-epoch", lambda: trained(epochs=1)))
-wrong("digits_weights", "weights that are all zero")(
-    saved("zeros", lambda: changed(network().state_dict(), lambda v: v.zero_()))
+wrong("digits_weights", "trained on the held-out digits")(digits_file("held-out", lambda: trained_on_held_out()))
+wrong("digits_weights", "one epoch")(digits_file("one-epoch", lambda: trained(epochs=1)))
+wrong_files(
+    "digits_weights",
+    network,
+    {
+        "another architecture": lambda: network(hidden_dim=256),
+        "another latent dimension": lambda: network(latent_dim=8),
+        "the decoder alone": lambda: network().decoder,
+    },
 )
-wrong("digits_weights", "weights that are not numbers")(
-    saved("nan", lambda: changed(network().state_dict(), lambda v: v.fill_(float("nan"))))
-)
-wrong("digits_weights", "another architecture, trained")(saved("wider", lambda: network(hidden_dim=256).state_dict()))
-wrong("digits_weights", "another latent dimension")(saved("latent", lambda: network(latent_dim=8).state_dict()))
-wrong("digits_weights", "double precision")(
-    saved("double", lambda: {k: v.double() for k, v in network().state_dict().items()})
-)
-wrong("digits_weights", "the decoder alone")(saved("decoder", lambda: network().decoder.state_dict()))
-wrong("digits_weights", "a tensor too many")(
-    saved("extra", lambda: {**network().state_dict(), "elbo": torch.tensor([0.0])})
-)
-wrong("digits_weights", "a file of two megabytes")(saved("large", lambda: {"x": torch.zeros(500_000)}))
-
-
-@wrong("digits_weights", "a bound that the student reports")
-def _():
-    return -17.0
-
-
-@wrong("digits_weights", "the model itself")
-def _():
-    return network()
-
-
-@wrong("digits_weights", "no file")
-def _():
-    return "nowhere.safetensors"
-
-
-@wrong("digits_weights", "a pickle under another name")
-def _():
-    path = Path(FOLDER.name) / "pickle.safetensors"
-    torch.save(network().state_dict(), path)
-    return str(path)
-
-
-@wrong("digits_weights", "an empty file")
-def _():
-    path = Path(FOLDER.name) / "empty.safetensors"
-    path.write_bytes(b"")
-    return str(path)
-
-
-@wrong("digits_weights", "a header that promises more than the file holds")
-def _():
-    path = Path(FOLDER.name) / "header.safetensors"
-    path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
-    return str(path)
 
 
 # --- traverse ---------------------------------------------------------------------------------------------------------
