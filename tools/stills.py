@@ -499,8 +499,8 @@ def dif_forward() -> str:
         torch.tensor([[-1.0], [1.0]], dtype=f64),
         torch.full((2, 1, 1), 0.04, dtype=f64),
     )
-    width, left, right, zero, gap, unit, top, base = 640, 34, 634, 52, 10, 28, 294, 444
-    grid = torch.linspace(-3.2, 3.2, 101, dtype=f64)[:, None]
+    width, left, right, zero, gap, unit, top, base = 640, 34, 634, 88, 10, 48, 330, 480
+    grid = torch.linspace(-3.2, 3.2, 201, dtype=f64)[:, None]
 
     def at(x: float) -> float:
         return left + (x + 3.2) / 6.4 * (right - left)
@@ -531,11 +531,12 @@ def dif_forward() -> str:
     def y(p: float) -> float:
         return base - p / highest * (base - top)
 
-    def curve(density: torch.Tensor, height: Callable[[float], float]) -> str:
-        return line((at(x), height(p)) for x, p in zip(grid[:, 0].tolist(), density.tolist(), strict=True))
+    def curve(density: torch.Tensor, height: Callable[[float], float], every: int = 1) -> str:
+        points = zip(grid[::every, 0].tolist(), density[::every].tolist(), strict=True)
+        return line((at(x), height(p)) for x, p in points)
 
     def ridge(s: int) -> str:
-        return curve(marginal(s), lambda p: row(s) - unit * p)
+        return curve(marginal(s), lambda p: row(s) - unit * p, every=2)
 
     # Between x_0 and x_t: for each time s the posterior in a schedule of two steps, to s and from there to t.
     means, sds = [x0], [0.0]
@@ -557,7 +558,7 @@ def dif_forward() -> str:
         [(at(m + side * sd), row(s)) for s, (m, sd) in enumerate(zip(means, sds, strict=True))] for side in (-1, 1)
     ]
     swatches = "".join(
-        f'<path class="gm-f-{name}" d="{line([(x, 486), (x + 28, 486)])}"/><text x="{x + 34}" y="490">{text}</text>'
+        f'<path class="gm-f-{name}" d="{line([(x, 522), (x + 28, 522)])}"/><text x="{x + 34}" y="526">{text}</text>'
         for x, name, text in (
             (8, "alone", "x one step earlier"),
             (172, "image", "given x₀"),
@@ -567,7 +568,7 @@ def dif_forward() -> str:
     )
     curves = "".join(f'<path class="gm-f-{name}" d="{curve(density, y)}"/>' for name, density in four.items())
     times = "".join(f'<text class="gm-axis-last" x="{left - 8}" y="{row(s) + 4}">{s}</text>' for s in range(0, 21, 5))
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 522">
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 558">
 <!-- Written by tools/stills.py. -->
 {"".join(f'<path class="gm-f-ridge" d="{ridge(s)}"/>' for s in range(21))}
 <g class="gm-axis">{times}<text class="gm-axis-name" x="{left - 8}" y="{zero - 18}">t</text>\
@@ -583,10 +584,10 @@ def dif_forward() -> str:
 <circle class="gm-f-dot" cx="{at(x0):.1f}" cy="{zero}" r="6" style="fill: var(--gm-data)"/>
 <circle class="gm-f-dot" cx="{at(xt):.1f}" cy="{row(t)}" r="6" style="fill: var(--gm-latent)"/>
 <text class="gm-f-name-x0" x="{at(x0) + 12:.1f}" y="{zero - 8}">x₀</text>
-<text class="gm-f-name-xt" x="{at(xt) + 12:.1f}" y="{row(t) + 5}">xₜ</text>
+<text class="gm-f-name-xt" x="{at(xt) - 12:.1f}" y="{row(t) + 5}" text-anchor="end">xₜ</text>
 {curves}
 {swatches}
-<text class="gm-b-caption" x="8" y="516">at t = {t}, xₜ = {signed(xt)}, x₀ = {x0:g}: given both, mean \
+<text class="gm-b-caption" x="8" y="552">at t = {t}, xₜ = {signed(xt)}, x₀ = {x0:g}: given both, mean \
 {signed(f"{means[t - 1]:.3f}")} and standard deviation {sds[t - 1]:.3f}</text>
 </svg>
 """
@@ -603,7 +604,7 @@ def dif_schedules() -> str:
 
     def panel(
         table: Callable[[diffusion.Schedule], torch.Tensor], top: int, base: int, low: float, high: float, text: str,
-        marks: dict[float, str],
+        marks: dict[float, str], rules: Sequence[float] = (),
     ) -> str:  # fmt: skip
         log = low < 0
 
@@ -619,6 +620,8 @@ def dif_schedules() -> str:
         for value, mark in marks.items():
             drawn.append(f'<text class="gm-axis-last" x="{left - 6}" y="{height(value) + 4:.1f}">{mark}</text>')
         drawn.append("</g>")
+        for level in (f"{height(rule):.1f}" for rule in rules):
+            drawn.append(f'<line class="gm-p-rule" x1="{left}" x2="{right}" y1="{level}" y2="{level}"/>')
         for name, schedule in schedules.items():
             values = table(schedule).tolist()
             points = [(at(s), height(values[s])) for s in range(5, T + 1, 5)]
@@ -639,13 +642,13 @@ def dif_schedules() -> str:
     said = ", ".join(f"{schedule.alpha_bar[t].item():.3f} ({name})" for name, schedule in schedules.items())
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 474">
 <!-- Written by tools/stills.py. -->
-{panel(lambda s: s.alpha_bar, 24, 124, 0, 1, "share of the image in the variance", {0: "0", 0.5: "½", 1: "1"})}
-{panel(lambda s: s.snr, 164, 274, -6, 5, "signal-to-noise ratio", ratios)}
-{panel(diffusion.loss_weight, 314, bottom, -4, 3, "weight of step t in the bound", weights)}
+{panel(lambda s: s.alpha_bar, 24, 124, 0, 1, "the image’s share, ᾱ", {0: "0", 0.5: "½", 1: "1"})}
+{panel(lambda s: s.snr, 164, 274, -6, 5, "signal-to-noise ratio", ratios, (1, 1e-3))}
+{panel(diffusion.loss_weight, 314, bottom, -4, 3, "weight λ of step t in the bound", weights)}
 <line class="gm-s-cursor" x1="{at(t):.1f}" x2="{at(t):.1f}" y1="24" y2="{bottom}"/>
 <text x="{right}" y="14" text-anchor="end">{kinds}</text>
-<g class="gm-axis">{ticks((200, 400, 600, 800), at, bottom)}<text class="gm-axis-name" x="{right}" y="{bottom + 18}">\
-t, to {T}</text></g>
+<g class="gm-axis">{ticks(range(200, T + 1, 200), at, bottom)}\
+<text class="gm-axis-name" x="{left - 6}" y="{bottom + 18}">t</text></g>
 {pictures}
 <text class="gm-b-caption" x="8" y="466">at t = {t} the image’s share is {said}</text>
 </svg>

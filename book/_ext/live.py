@@ -10,9 +10,9 @@
 The page holds the still, an SVG put into the page as it is (so that its CSS variables follow the theme), and
 its description: this is what print and a browser without JavaScript show. `book/assets/js/live/<figure>.js`, a
 classic script (modules do not load from file://), replaces it with the figure. It is loaded only on the pages
-that hold the figure, after `common.js`, which all figures share, after `<part>.js`, which those named `<part>-...` share,
-and after `<figure>-weights.js`, if there are such. What is too large for that, `<figure>-data.js`, the figure itself
-loads when the reader comes near (`lazyFigure` of `common.js`).
+that hold the figure, after `common.js`, which all figures share, `<part>.js`, which those named `<part>-...` share, and
+`<figure>-weights.js`, if there are such. What is too large for that, `<figure>-data.js`, the figure itself loads when
+the reader comes near (`lazyFigure` of `common.js`).
 `{numref}` counts the figure among the page's other figures.
 """
 

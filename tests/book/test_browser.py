@@ -10,6 +10,7 @@ import torch
 from genmodels.gaussian import kl_normal
 from genmodels.vae import LinearGaussianVAE
 from tests.book.test_ledger import ROOT
+from tests.book.test_live import PAGES as WITH_FIGURES
 from tests.book.test_site import contrast
 from tests.plugins.ledger import book_ledger
 
@@ -331,7 +332,7 @@ def as_hex(css: str) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_in_figures_is_readable(reader, theme):
     window = reader(theme=theme)
-    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits", "book/2-gan/game", "book/2-gan/losses"):
+    for chapter in (CHAPTER, *WITH_FIGURES):
         page = window.open(chapter)
         page.wait_for_selector(".gm-live-plot svg[viewBox]")
         assert page.evaluate("document.documentElement.dataset.theme") == theme

@@ -18,6 +18,14 @@ from tests.book.test_ledger import ROOT, build
 
 GRADIENTS = "book/1-vae/gradients"
 DIGITS = "book/1-vae/digits"
+PAGES = [
+    GRADIENTS,
+    DIGITS,
+    "book/2-gan/game",
+    "book/2-gan/losses",
+    "book/3-diffusion/forward",
+    "book/3-diffusion/rivals",
+]
 
 
 def tool(name: str):
@@ -421,7 +429,7 @@ def test_the_plane_fits_a_phone_with_the_image_below(reader):
 # ------------------------------------------------------------------ all of them
 
 
-@pytest.mark.parametrize("page", [GRADIENTS, DIGITS, "book/2-gan/game", "book/2-gan/losses"])
+@pytest.mark.parametrize("page", PAGES)
 def test_figures_have_names_a_description_and_a_still(reader, page):
     page = opened(reader(), page)
     for slider in page.locator(".gm-live-ui input[type=range]").all():
@@ -438,7 +446,7 @@ def test_figures_have_names_a_description_and_a_still(reader, page):
     assert not page.locator(".gm-live-ui").is_visible()
 
 
-@pytest.mark.parametrize("page", [GRADIENTS, DIGITS, "book/2-gan/game", "book/2-gan/losses"])
+@pytest.mark.parametrize("page", PAGES)
 def test_without_javascript_the_still_is_there(reader, page):
     window = reader(java_script_enabled=False)
     window.page.goto((window.site / f"{page}.html").as_uri())

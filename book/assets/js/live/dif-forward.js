@@ -94,8 +94,9 @@
     // What stays as it is until the width changes: the density of x_t at each t, and the axes.
     function resize(width) {
       const small = width < 480;
-      const gap = small ? 9 : 10;
-      box = { left: 34, right: width - 6, zero: 52, gap, unit: small ? 24 : 28, top: 52 + T * gap + 42, base: 52 + T * gap + 42 + (small ? 130 : 150) };
+      const [zero, gap, unit, high] = small ? [72, 9, 36, 130] : [88, 10, 48, 150];
+      const top = zero + T * gap + 42;
+      box = { left: 34, right: width - 6, zero, gap, unit, top, base: top + high };
       plot.setAttribute("viewBox", `0 0 ${width} ${box.base + 26}`);
       plot.setAttribute("height", box.base + 26);
       ridges.replaceChildren(
@@ -128,7 +129,8 @@
       const highest = clamp(1.08 * Math.max(...peaks), HIGHEST);
       const y = (p) => box.base - p / highest * (box.base - box.top);
       const way = between(now);
-      const edge = (side) => way.map(({ mean, variance }, s) => [x(mean + side * Math.sqrt(variance)), row(s)]);
+      const edge = (sign) => way.map(({ mean, variance }, s) => [x(mean + sign * Math.sqrt(variance)), row(s)]);
+      const side = way[t - 1].mean > xt ? -1 : 1; // of x_t's name, away from the band
       over.replaceChildren(
         svg("path", { class: "gm-f-before", d: ridge(t - 1) }),
         svg("path", { class: "gm-f-band", d: line([...edge(-1), ...edge(1).reverse()]) + "Z" }),
@@ -137,7 +139,7 @@
         svg("circle", { class: "gm-f-dot", cx: x(way[t - 1].mean).toFixed(1), cy: row(t - 1), r: 3.5 }),
         ...["alone", "image", "step", "posterior"].map((name) => curve(name, found[name], y)),
         svg("text", { class: "gm-f-name gm-f-name-x0", x: x(x0) + 12, y: row(0) - 8 }, "x₀"),
-        svg("text", { class: "gm-f-name gm-f-name-xt", x: x(xt) + 12, y: row(t) + 5 }, "xₜ"),
+        svg("text", { class: "gm-f-name gm-f-name-xt", x: x(xt) + 12 * side, y: row(t) + 5, "text-anchor": side < 0 ? "end" : "start" }, "xₜ"),
       );
       place("x0", x(x0), row(0));
       place("end", x(xt), row(t));
@@ -193,7 +195,7 @@
         <th scope="col">standard deviation</th></tr></thead><tbody>${rows.join("")}</tbody></table>`,
     numbers: [
       { name: "beta", text: "variance <i>β<sub>t</sub></i> that the step adds" },
-      { name: "alphaBar", text: "<i>ᾱ<sub>t</sub></i>, what is left of <i>x</i><sub>0</sub>’s" },
+      { name: "alphaBar", text: "<i>ᾱ<sub>t</sub></i>, what is left of <i>x</i><sub>0</sub>’s variance" },
       { name: "rightText", text: "of the walks to this <i>x<sub>t</sub></i> began in the right hump" },
     ],
     values(state) {

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, scientific, svg, line, paint, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, scientific, svg, line, paint, whole, ticks, figure } = window.genmodelsLive.common;
   const { linear, cosine, endsInNoise, MOST_SNR_AT_END } = window.genmodelsLive.dif;
   // The first image of the training digits, in sixteenths, and noise for each of its pixels.
   const DIGIT = [
@@ -46,17 +46,16 @@
   const NAMES = ["linear", "cosine"];
   // From `low` to `high` of each panel's axis, as logarithms to base 10 where `log`.
   const PANELS = [
-    { name: "alphaBar", top: 24, base: 124, low: 0, high: 1, marks: { 0: "0", 0.5: "½", 1: "1" }, text: "share of the image in the variance" },
+    { name: "alphaBar", top: 24, base: 124, low: 0, high: 1, marks: { 0: "0", 0.5: "½", 1: "1" }, text: "the image’s share, ᾱ" },
     {
       name: "snr", top: 164, base: 274, low: -6, high: 5, log: true, marks: { "-6": "10⁻⁶", "-3": "10⁻³", 0: "1", 3: "10³" },
       rules: [0, Math.log10(MOST_SNR_AT_END)], text: "signal-to-noise ratio",
     },
-    { name: "weight", top: 314, base: 414, low: -4, high: 3, log: true, marks: { "-4": "10⁻⁴", "-2": "10⁻²", 0: "1", 2: "100" }, text: "weight of step t in the bound" },
+    { name: "weight", top: 314, base: 414, low: -4, high: 3, log: true, marks: { "-4": "10⁻⁴", "-2": "10⁻²", 0: "1", 2: "100" }, text: "weight λ of step t in the bound" },
   ];
   const BOTTOM = 414;
 
-  // Three digits, and for small and large numbers a power of ten.
-  const digits = (value) => (value >= 0.001 && value < 1000 ? print(value, value < 1 ? 3 : value < 100 ? 2 : 1) : scientific(value, 2));
+  const digits = (value) => (value >= 0.001 && value < 1000 ? value.toPrecision(3) : scientific(value, 2));
 
   function build({ id, find, set, glide, slider, place, dragSideways, state, stop }) {
     const under = svg("g");
@@ -96,8 +95,8 @@
           })));
       }),
       svg("g", { class: "gm-axis" },
-        ...ticks({ values: [0, 0.2, 0.4, 0.6, 0.8].map((part) => Math.round(part * T)), at: x, y: BOTTOM, flush: true }),
-        svg("text", { class: "gm-axis-name", x: box.right, y: BOTTOM + 18 }, `t, to ${T}`)),
+        ...ticks({ values: [0, 0.2, 0.4, 0.6, 0.8, 1].map((part) => part * T), at: x, y: BOTTOM, flush: true }),
+        svg("text", { class: "gm-axis-name", x: box.left - 6, y: BOTTOM + 18 }, "t")),
       svg("text", { x: box.right, y: PANELS[0].top - 10, "text-anchor": "end" },
         svg("tspan", { class: "gm-t-data" }, "linear"), ", ", svg("tspan", { class: "gm-t-q" }, "cosine")),
       svg("text", { class: "gm-t-muted", x: box.left + 8, y: height(PANELS[1], MOST_SNR_AT_END) + 15 }, "end below this line"));
@@ -115,6 +114,7 @@
           .filter(([, y]) => y <= panel.base + 1 && y >= panel.top - 1)
           .map(([kind, y]) => svg("circle", { class: `gm-s-at-${kind}`, cx: at.toFixed(1), cy: y.toFixed(1), r: 4 }))));
       place("u", at, PANELS[0].base);
+      find(".gm-s-verdict").classList.toggle("gm-s-bad", !values.linear.good);
       for (const [kind, canvas] of Object.entries(canvases)) {
         paint(canvas, noised(values[kind].alphaBar));
         canvas.setAttribute("aria-label", `The digit at t ${values.t} of the ${kind} schedule`);
@@ -136,17 +136,17 @@
     weight: "weight <i>λ<sub>t</sub></i>",
     alphaBarEnd: "<i>ᾱ<sub>T</sub></i>, left at the end",
     snrEnd: "signal-to-noise ratio there",
-    verdict: "is <i>x<sub>T</sub></i> noise?",
   };
   const output = (name) => `<output data-out="${name}" aria-live="off"></output>`;
   const rows = Object.entries(ROWS).map(([name, text]) => `
     <tr><th scope="row">${text}</th>${NAMES.map((kind) => `<td>${output(`${kind}-${name}`)}</td>`).join("")}</tr>`);
-  const image = (kind) => `<div><canvas width="8" height="8" role="img" data-image="${kind}"></canvas><span>${kind}</span></div>`;
+  const image = (kind) => `<div><canvas width="8" height="8" role="img" data-image="${kind}"></canvas><span class="gm-s-head-${kind}">${kind}</span></div>`;
   const choices = STEPS.map((T) => `<label><input type="radio" name="dif-schedules-T" value="${T}"> ${T}</label>`);
 
-  const warn = ({ good, snrEnd, alphaBarEnd }) => (good ? "" : `Linear: the image is left at the end with a factor of
-    ${digits(Math.sqrt(alphaBarEnd))}, and a signal-to-noise ratio above ${MOST_SNR_AT_END}. Sampling must not begin with standard normal
-    noise.`);
+  const verdict = ({ linear: { good, alphaBarEnd } }) => (good
+    ? "Both end in noise: sampling may begin with standard normal noise."
+    : `The linear schedule does not end in noise: the image is left with a factor of ${digits(Math.sqrt(alphaBarEnd))}. Sampling from
+      it must not begin with standard normal noise.`);
 
   window.genmodelsLive["dif-schedules"] = { START, RANGES, STEPS, DIGIT, NOISE, noised, schedules, step, terms };
 
@@ -155,13 +155,13 @@
     description: `Three curves over the steps for each of two schedules, linear and cosine: the share of the image in the
       variance, which falls from 1 to 0; on logarithmic axes the signal-to-noise ratio, and the weight of a step's loss in the bound. A
       handle moves the step t through all three. Beside them a digit as both schedules have it at t, with the same noise. The numbers are in
-      the table below, with those at the last step and whether x T is noise there.`,
+      the table below, with those at the last step, and a sentence says whether x T is noise there.`,
     ranges: RANGES,
     start: START,
     drawing: `<div class="gm-live-plot"></div><div class="gm-w-images">${NAMES.map(image).join("")}</div>
       <table class="gm-live-table"><thead><tr><td></td><th scope="col" class="gm-s-head-linear">linear</th>
         <th scope="col" class="gm-s-head-cosine">cosine</th></tr></thead><tbody>${rows.join("")}</tbody></table>
-      <p class="gm-s-warning">${output("warning")}</p>`,
+      <p class="gm-s-verdict">${output("verdict")}</p>`,
     numbers: [
       { name: "step", text: "step <i>t</i>" },
       { name: "betaLinear", text: "<i>β<sub>t</sub></i>, linear" },
@@ -172,15 +172,14 @@
     values(state) {
       const found = terms(state);
       const t = step(state);
-      const printed = NAMES.flatMap((kind) => Object.keys(ROWS).map((name) => [`${kind}-${name}`,
-        name === "verdict" ? (found[kind].good ? "yes" : "no") : digits(found[kind][name])]));
+      const printed = NAMES.flatMap((kind) => Object.keys(ROWS).map((name) => [`${kind}-${name}`, digits(found[kind][name])]));
       return {
-        ...found, ...Object.fromEntries(printed), t, step: `${t} of ${state.T}`, warning: warn(found.linear),
+        ...found, ...Object.fromEntries(printed), t, step: `${t} of ${state.T}`, verdict: verdict(found),
         betaLinear: digits(found.linear.beta), betaCosine: digits(found.cosine.beta),
       };
     },
     say: (values) => `Step ${values.step}. Linear: ${values["linear-alphaBar"]} of the variance is the image's, signal-to-noise ratio
-      ${values["linear-snr"]}. Cosine: ${values["cosine-alphaBar"]}, ${values["cosine-snr"]}. ${values.warning}`,
+      ${values["linear-snr"]}. Cosine: ${values["cosine-alphaBar"]}, ${values["cosine-snr"]}. ${values.verdict}`,
     build,
   });
 })();
