@@ -18,14 +18,9 @@ from tests.book.test_ledger import ROOT, build
 
 GRADIENTS = "book/1-vae/gradients"
 DIGITS = "book/1-vae/digits"
-PAGES = [
-    GRADIENTS,
-    DIGITS,
-    "book/2-gan/game",
-    "book/2-gan/losses",
-    "book/3-diffusion/forward",
-    "book/3-diffusion/rivals",
-]
+GAN = [f"book/2-gan/{page}" for page in ("game", "losses", "collapse", "dcgan")]
+DIFFUSION = [f"book/3-diffusion/{page}" for page in ("forward", "rivals")]
+PAGES = [GRADIENTS, DIGITS, *GAN, *DIFFUSION]
 
 
 def tool(name: str):
@@ -37,7 +32,7 @@ def tool(name: str):
 
 def opened(window, page: str):
     page = window.open(page)
-    page.locator(".gm-live-ui").scroll_into_view_if_needed()
+    page.locator("[data-live]").scroll_into_view_if_needed()
     page.wait_for_selector(".gm-live-plot svg[viewBox]")
     return page
 
