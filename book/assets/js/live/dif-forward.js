@@ -130,7 +130,9 @@
       const y = (p) => box.base - p / highest * (box.base - box.top);
       const way = between(now);
       const edge = (sign) => way.map(({ mean, variance }, s) => [x(mean + sign * Math.sqrt(variance)), row(s)]);
-      const side = way[t - 1].mean > xt ? -1 : 1; // of x_t's name, away from the band
+      // x_t's name stands away from the band, unless there is no room.
+      const room = Math.min(x(xt) - box.left, box.right - x(xt)) > 30;
+      const side = (room ? way[t - 1].mean > xt : xt > 0) ? -1 : 1;
       over.replaceChildren(
         svg("path", { class: "gm-f-before", d: ridge(t - 1) }),
         svg("path", { class: "gm-f-band", d: line([...edge(-1), ...edge(1).reverse()]) + "Z" }),
