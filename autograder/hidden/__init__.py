@@ -6,10 +6,15 @@ oracles of their own. A failure tells the student the property's title, never th
 
 from collections.abc import Callable
 
-from autograder.hidden import vae_bound, vae_model
+from autograder.hidden import diffusion_model, diffusion_process, vae_bound, vae_model
 from genmodels.checks import EXERCISES, Property, run_properties
 
-HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {**vae_bound.HIDDEN, **vae_model.HIDDEN}
+HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
+    **vae_bound.HIDDEN,
+    **vae_model.HIDDEN,
+    **diffusion_process.HIDDEN,
+    **diffusion_model.HIDDEN,
+}
 
 
 def run_hidden(exercise: str, answer: object, seed: int) -> None:

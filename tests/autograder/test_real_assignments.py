@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import safetensors.torch
+import torch
 
 from autograder.course import Course
 from autograder.execute import Limits
@@ -18,7 +19,8 @@ from autograder.release import check_release, generate
 from autograder.source import assignments, read_assignment
 from autograder.submission import mend, parse
 from autograder.template import read_templates
-from genmodels import data, train, vae
+from genmodels import data, nets, train, vae
+from genmodels.checks.diffusion_model import SCHEDULE, Denoiser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = assignments(REPOSITORY / "solutions")
@@ -31,8 +33,45 @@ def digits_vae(path: Path) -> None:
     safetensors.torch.save_file(model.state_dict(), path)
 
 
+def ring_generator(path: Path) -> None:
+    generator, discriminator = nets.mlp_generator(latent_dim=8), nets.mlp_discriminator(seed=1)
+    settings = train.GANSettings(batch_size=256, learning_rate=4e-3, discriminator_learning_rate=4e-3)
+    x = data.toy2d("eight_gaussians", 8192, torch.Generator().manual_seed(0))
+    train.fit_gan(generator, discriminator, x, 8, settings, max_steps=1500, progress=False)
+    safetensors.torch.save_file(generator.state_dict(), path)
+
+
+def digits_generator(path: Path) -> None:
+    generator, discriminator = nets.dcgan_generator(latent_dim=16, width=32), nets.dcgan_discriminator(seed=1)
+    images = 2 * data.digits("train").images - 1
+    train.fit_gan(generator, discriminator, images, 16, train.GANSettings(epochs=30), progress=False)
+    safetensors.torch.save_file(generator.state_dict(), path)
+
+
+def denoiser(path: Path, x: torch.Tensor, width: int, steps: int) -> None:
+    torch.manual_seed(0)
+    model = Denoiser(x.shape[1], width)
+    settings = train.DiffusionSettings(epochs=10_000, ema_decay=0.995)
+    train.fit_diffusion(model, x, SCHEDULE, settings, max_steps=steps, progress=False)
+    safetensors.torch.save_file(model.state_dict(), path)
+
+
+def cloud_denoiser(path: Path) -> None:
+    denoiser(path, data.toy2d("spiral", 8192, torch.Generator().manual_seed(0)), width=64, steps=1000)
+
+
+def digits_denoiser(path: Path) -> None:
+    denoiser(path, 2 * data.digits("train").images.flatten(1) - 1, width=128, steps=1500)
+
+
 # What a student hands in beside a notebook, and how to make it.
-WEIGHTS = {"digits_vae.safetensors": digits_vae}
+WEIGHTS = {
+    "digits_vae.safetensors": digits_vae,
+    "ring_generator.safetensors": ring_generator,
+    "digits_generator.safetensors": digits_generator,
+    "cloud_denoiser.safetensors": cloud_denoiser,
+    "digits_denoiser.safetensors": digits_denoiser,
+}
 
 
 def test_the_committed_notebooks_are_what_their_sources_make():

@@ -6,8 +6,9 @@ import pytest
 import safetensors
 import torch
 
-from genmodels import data, metrics, pretrained, train
+from genmodels import data, diffusion, metrics, pretrained, train
 from genmodels.autoregressive import bits_per_dimension
+from genmodels.diffusion_exact import toy_mixture
 from genmodels.vae import iwae_bound
 
 NAMES = sorted(pretrained.ARCHITECTURES)
@@ -119,6 +120,72 @@ def test_most_samples_of_the_generator_convince_the_classifier_and_all_classes_a
     sure = confidence > 0.9
     assert sure.double().mean() > 0.6
     assert len(classes[sure].unique()) == 10
+
+
+@pytest.fixture(scope="module")
+def noised():
+    """500 digits of the diffusion model in [0, 1], by DDIM with 50 steps, and what the classifier says of them."""
+    schedule, generator = pretrained.SCHEDULES["diffusion_digits"], torch.Generator().manual_seed(5)
+    model, classifier = pretrained.load("diffusion_digits"), pretrained.load("digit_classifier")
+    images = (diffusion.ddim_sample(model, (500, 1, 8, 8), schedule, 50, 0.0, generator, clip=(-1, 1)) + 1) / 2
+    with torch.no_grad():
+        confidence, classes = torch.softmax(classifier(images), dim=1).max(dim=1)
+        return images, confidence, classes, classifier[:-1](images)
+
+
+def test_most_samples_of_the_denoiser_convince_the_classifier_and_all_classes_appear(noised):
+    images, confidence, classes, _ = noised
+    assert images.min() >= 0
+    assert images.max() <= 1
+    sure = confidence > 0.9
+    assert sure.double().mean() > 0.6
+    assert len(classes[sure].unique()) == 10
+
+
+def test_the_denoiser_of_digits_is_as_good_as_its_card_says(noised):
+    rows, (_, confidence, _, fake) = card("diffusion_digits"), noised
+    share = rows["share of 500 samples by DDIM with 50 steps on which it has a confidence above 0.9"]
+    assert 100 * (confidence > 0.9).double().mean().item() == pytest.approx(number(share), abs=11)
+    with torch.no_grad():
+        real = pretrained.load("digit_classifier")[:-1](data.digits("train").images)
+    distance = rows["Fréchet distance of 500 samples by DDIM with 50 steps"]
+    assert metrics.frechet_distance(fake, real).item() == pytest.approx(number(distance), rel=0.2)
+
+
+@pytest.mark.slow
+def test_the_denoiser_of_digits_reaches_the_bound_of_its_card():
+    rows, model = card("diffusion_digits"), pretrained.load("diffusion_digits")
+    schedule, generator = pretrained.SCHEDULES["diffusion_digits"], torch.Generator().manual_seed(5)
+    terms = diffusion.vlb_terms(model, 2 * HELD_OUT.images - 1, schedule, levels=17, generator=generator)
+    bits = diffusion.vlb_bits(terms, 64).total.mean().item()
+    named = rows["bound on held-out digits of 17 grey levels, bits per dimension"]
+    assert bits == pytest.approx(number(named), abs=0.08)  # one draw of the noise: a standard deviation of 0.02
+
+
+def test_the_denoiser_of_points_is_near_the_best_one_and_as_near_as_its_card_says():
+    rows, model, schedule = card("diffusion_2d"), pretrained.load("diffusion_2d"), pretrained.SCHEDULES["diffusion_2d"]
+    generator = torch.Generator().manual_seed(5)
+    x0 = data.toy2d("eight_gaussians", 20_000, generator)
+    t = torch.randint(1, schedule.T + 1, (len(x0),), generator=generator)
+    eps = torch.randn(x0.shape, generator=generator)
+    xt = diffusion.q_sample(x0, t, eps, schedule)
+    best = toy_mixture("eight_gaussians").expected_eps(xt.double(), t, schedule)
+    with torch.no_grad():
+        error = (model(xt, t) - best).square().mean().item()
+    assert error == pytest.approx(
+        number(rows["mean squared distance from the exact E[eps given x_t], per dimension"]), rel=0.25
+    )
+    assert error < 0.1 * (eps - best).square().mean()  # little beside what no denoiser can know
+    assert sum(parameter.numel() for parameter in model.parameters()) <= 20_000
+
+
+def test_samples_of_the_denoiser_of_points_fall_on_all_eight_gaussians():
+    schedule, generator = pretrained.SCHEDULES["diffusion_2d"], torch.Generator().manual_seed(5)
+    samples = diffusion.sample(pretrained.load("diffusion_2d"), (1000, 2), schedule, generator)
+    centres = toy_mixture("eight_gaussians").means.float()
+    coverage = metrics.modes_covered(samples, centres, 0.05, at_least=60)  # of about 125
+    assert coverage.covered == 8
+    assert coverage.high_quality > 0.9
 
 
 def test_an_unknown_or_missing_network_is_named(tmp_path, monkeypatch):

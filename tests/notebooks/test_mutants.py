@@ -7,7 +7,13 @@ import pytest
 
 from autograder.hidden import HIDDEN, run_hidden
 from genmodels.checks import EXERCISES, CheckFailed, check
-from tests.notebooks.mutants import ANSWERS, vae_bound, vae_model  # noqa: F401  (they register their answers)
+from tests.notebooks.mutants import (  # noqa: F401  (they register)
+    ANSWERS,
+    diffusion_model,
+    diffusion_process,
+    vae_bound,
+    vae_model,
+)
 
 SEEDS = (1, 2)
 

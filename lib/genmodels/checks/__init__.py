@@ -5,12 +5,13 @@ first property that fails and says which, on what input, and where to read. The 
 instructor's grader adds its own.
 """
 
-from genmodels.checks import vae_bound, vae_model
+from genmodels.checks import diffusion_model, diffusion_process, vae_bound, vae_model
 from genmodels.checks._property import CheckFailed, Exercise, Property, run_properties
 
 __all__ = ["EXERCISES", "CheckFailed", "Exercise", "Property", "check", "run_properties"]
 
-EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in (*vae_bound.EXERCISES, *vae_model.EXERCISES)}
+NOTEBOOKS = (vae_bound, vae_model, diffusion_process, diffusion_model)
+EXERCISES: dict[str, Exercise] = {exercise.name: exercise for book in NOTEBOOKS for exercise in book.EXERCISES}
 
 
 def check(exercise: str, answer: object) -> None:
