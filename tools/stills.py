@@ -18,7 +18,8 @@ from statistics import NormalDist
 
 import torch
 
-from genmodels import data, gan, pretrained
+from genmodels import data, diffusion, gan, pretrained
+from genmodels.diffusion_exact import GaussianMixture
 from genmodels.gaussian import kl_normal, log_normal
 from genmodels.vae import LinearGaussianVAE, reparameterize
 
@@ -102,10 +103,35 @@ gap = {number(gap)} nats, at x = 1.5</text>
 """.replace("= -", "= −")
 
 
+def normal_draws(n: int, seed: int) -> list[float]:
+    """Of a standard normal, to two decimals, from a generator that is the same everywhere."""
+    generator = random.Random(seed)
+    return [round(NormalDist().inv_cdf(generator.random()), 2) for _ in range(n)]
+
+
 def noise() -> list[float]:
-    """24 draws of a standard normal, to two decimals, sorted; from a generator that is the same everywhere."""
-    generator = random.Random(11)
-    return sorted(round(NormalDist().inv_cdf(generator.random()), 2) for _ in range(24))
+    """The noise of the figure in book/assets/js/live/reparameterization.js, sorted."""
+    return sorted(normal_draws(24, seed=11))
+
+
+def pixel_noise() -> list[float]:
+    """The noise of the figure in book/assets/js/live/dif-schedules.js, for 8 by 8 pixels, row by row."""
+    return normal_draws(64, seed=6)
+
+
+def picture(name: str, image: torch.Tensor, left: float, top: float, size: int) -> str:
+    """An 8 by 8 image, values from 0 to 1, in cells of `size` pixels, with its name below."""
+    cells = "".join(
+        f'<rect x="{left + size * column}" y="{top + size * row}" width="{size}" height="{size}" '
+        f'fill="#{3 * f"{round(255 * image[row, column].item()):02x}"}"/>'
+        for row in range(8)
+        for column in range(8)
+    )
+    return (
+        f'<g shape-rendering="crispEdges">{cells}</g><rect x="{left}" y="{top}" width="{8 * size}" '
+        f'height="{8 * size}" style="fill: none; stroke: var(--gm-muted)"/>'
+        f'<text class="gm-p-name" x="{left}" y="{top + 8 * size + 15}">{name}</text>'
+    )
 
 
 def reparameterization() -> str:
@@ -436,19 +462,6 @@ def gan_walk() -> str:
         r = unit * radius
         return f"A{r:.1f} {r:.1f} 0 0 {sweep} {middle + (r if sweep else -r):.1f} {ground}"
 
-    def picture(name: str, image: torch.Tensor, left: int, top: int) -> str:
-        cells = "".join(
-            f'<rect x="{left + size * column}" y="{top + size * row}" width="{size}" height="{size}" '
-            f'fill="#{3 * f"{round(255 * image[row, column].item()):02x}"}"/>'
-            for row in range(8)
-            for column in range(8)
-        )
-        return (
-            f'<g shape-rendering="crispEdges">{cells}</g><rect x="{left}" y="{top}" width="{8 * size}" '
-            f'height="{8 * size}" style="fill: none; stroke: var(--gm-muted)"/>'
-            f'<text class="gm-p-name" x="{left}" y="{top + 8 * size + 15}">{name}</text>'
-        )
-
     # Of the lengths of codes, one in ten is shorter than the first and one in ten longer than the second.
     inner, outer = 3.052, 4.852
     (x1, y1), (x2, y2), straight, round_ = (at(code) for code in codes)
@@ -471,7 +484,173 @@ def gan_walk() -> str:
 <text text-anchor="middle" x="{x2:.1f}" y="{y2 - 12:.1f}">second</text>
 <circle class="gm-w-dot" cx="{straight[0]:.1f}" cy="{straight[1]:.1f}" r="6"/>
 <circle class="gm-handle-dot" cx="{round_[0]:.1f}" cy="{round_[1]:.1f}" r="7"/>
-{"".join(picture(name, image, *corner) for name, image, corner in pictures)}
+{"".join(picture(name, image, *corner, size) for name, image, corner in pictures)}
+</svg>
+"""
+
+
+def dif_forward() -> str:
+    """The start of the figure in book/assets/js/live/dif-forward.js: t = 7 of 20, x_t = -0.1, x_0 = 1."""
+    schedule = diffusion.cosine_schedule(20)
+    t, xt, x0 = 7, -0.1, 1.0
+    f64 = torch.float64
+    mixture = GaussianMixture(
+        torch.tensor([0.3, 0.7], dtype=f64),
+        torch.tensor([[-1.0], [1.0]], dtype=f64),
+        torch.full((2, 1, 1), 0.04, dtype=f64),
+    )
+    width, left, right, zero, gap, unit, top, base = 640, 34, 634, 88, 10, 48, 330, 480
+    grid = torch.linspace(-3.2, 3.2, 201, dtype=f64)[:, None]
+
+    def at(x: float) -> float:
+        return left + (x + 3.2) / 6.4 * (right - left)
+
+    def row(s: int) -> float:
+        return zero + gap * s
+
+    def marginal(s: int) -> torch.Tensor:
+        if s == 0:
+            return mixture.log_prob(grid).exp()
+        return mixture.log_marginal(grid, torch.full((len(grid),), s), schedule).exp()
+
+    def normal(mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
+        return log_normal(grid, mean.expand_as(grid), var.log().expand_as(grid)).exp()
+
+    end, start = torch.tensor([[xt]], dtype=f64), torch.tensor([[x0]], dtype=f64)
+    step = mixture.reverse_step(end, torch.tensor([t]), schedule)
+    parts = zip(step.weights[0], step.means[0], step.covariances[0], strict=True)
+    posterior = diffusion.q_posterior(start, end, torch.tensor([t]), schedule)
+    four = {
+        "alone": marginal(t - 1),
+        "image": normal(*diffusion.q_mean_var(start, torch.tensor([t - 1]), schedule)),
+        "step": sum(weight * normal(mean, var) for weight, mean, var in parts),
+        "posterior": normal(*posterior),
+    }
+    highest = 1.08 * max(density.max().item() for density in four.values())
+
+    def y(p: float) -> float:
+        return base - p / highest * (base - top)
+
+    def curve(density: torch.Tensor, height: Callable[[float], float], every: int = 1) -> str:
+        points = zip(grid[::every, 0].tolist(), density[::every].tolist(), strict=True)
+        return line((at(x), height(p)) for x, p in points)
+
+    def ridge(s: int) -> str:
+        return curve(marginal(s), lambda p: row(s) - unit * p, every=2)
+
+    # Between x_0 and x_t: for each time s the posterior in a schedule of two steps, to s and from there to t.
+    means, sds = [x0], [0.0]
+    for s in range(1, t):
+        jump = diffusion.Schedule(
+            torch.stack(
+                [
+                    torch.tensor(0, dtype=f64),
+                    1 - schedule.alpha_bar[s],
+                    1 - schedule.alpha_bar[t] / schedule.alpha_bar[s],
+                ]
+            )
+        )
+        mean, var = diffusion.q_posterior(start, end, torch.tensor([2]), jump)
+        means.append(mean.item())
+        sds.append(var.sqrt().item())
+    means, sds = [*means, xt], [*sds, 0.0]
+    edges = [
+        [(at(m + side * sd), row(s)) for s, (m, sd) in enumerate(zip(means, sds, strict=True))] for side in (-1, 1)
+    ]
+    swatches = "".join(
+        f'<path class="gm-f-{name}" d="{line([(x, 522), (x + 28, 522)])}"/><text x="{x + 34}" y="526">{text}</text>'
+        for x, name, text in (
+            (8, "alone", "x one step earlier"),
+            (172, "image", "given x₀"),
+            (286, "step", "given xₜ"),
+            (400, "posterior", "given both"),
+        )
+    )
+    curves = "".join(f'<path class="gm-f-{name}" d="{curve(density, y)}"/>' for name, density in four.items())
+    times = "".join(f'<text class="gm-axis-last" x="{left - 8}" y="{row(s) + 4}">{s}</text>' for s in range(0, 21, 5))
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 558">
+<!-- Written by tools/stills.py. -->
+{"".join(f'<path class="gm-f-ridge" d="{ridge(s)}"/>' for s in range(21))}
+<g class="gm-axis">{times}<text class="gm-axis-name" x="{left - 8}" y="{zero - 18}">t</text>\
+<line x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>{ticks(range(-3, 3), at, base)}\
+<text class="gm-axis-name" x="{right}" y="{base + 18}">x</text></g>
+<text x="{left}" y="14">density of x at each time t</text>
+<text x="{left}" y="{top - 10}">four densities of x one step earlier</text>
+<path class="gm-f-before" d="{ridge(t - 1)}"/>
+<path class="gm-f-band" d="{line([*edges[0], *reversed(edges[1])])}Z"/>
+<path class="gm-f-way" d="{line((at(mean), row(s)) for s, mean in enumerate(means))}"/>
+<path class="gm-g-half" d="{line([(at(xt), row(t)), (at(xt), base)])}"/>
+<circle class="gm-f-dot" cx="{at(means[t - 1]):.1f}" cy="{row(t - 1)}" r="3.5"/>
+<circle class="gm-f-dot" cx="{at(x0):.1f}" cy="{zero}" r="6" style="fill: var(--gm-data)"/>
+<circle class="gm-f-dot" cx="{at(xt):.1f}" cy="{row(t)}" r="6" style="fill: var(--gm-latent)"/>
+<text class="gm-f-name-x0" x="{at(x0) + 12:.1f}" y="{zero - 8}">x₀</text>
+<text class="gm-f-name-xt" x="{at(xt) - 12:.1f}" y="{row(t) + 5}" text-anchor="end">xₜ</text>
+{curves}
+{swatches}
+<text class="gm-b-caption" x="8" y="552">at t = {t}, xₜ = {signed(xt)}, x₀ = {x0:g}: given both, mean \
+{signed(f"{means[t - 1]:.3f}")} and standard deviation {sds[t - 1]:.3f}</text>
+</svg>
+"""
+
+
+def dif_schedules() -> str:
+    """The start of the figure in book/assets/js/live/dif-schedules.js: t = 300 of 1000 of both schedules."""
+    T, t = 1000, 300
+    schedules = {"linear": diffusion.linear_schedule(T), "cosine": diffusion.cosine_schedule(T)}
+    width, left, right, bottom = 640, 40, 480, 414
+
+    def at(time: float) -> float:
+        return left + time / T * (right - left)
+
+    def panel(
+        table: Callable[[diffusion.Schedule], torch.Tensor], top: int, base: int, low: float, high: float, text: str,
+        marks: dict[float, str], rules: Sequence[float] = (),
+    ) -> str:  # fmt: skip
+        log = low < 0
+
+        def height(value: float) -> float:
+            level = math.log10(value) if log else value
+            return base - (max(level, low) - low) / (high - low) * (base - top)
+
+        drawn = [
+            f'<text x="{left}" y="{top - 10}">{text}</text>'
+            f'<g class="gm-axis"><line x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>'
+            f'<line x1="{left}" x2="{left}" y1="{top}" y2="{base}"/>'
+        ]
+        for value, mark in marks.items():
+            drawn.append(f'<text class="gm-axis-last" x="{left - 6}" y="{height(value) + 4:.1f}">{mark}</text>')
+        drawn.append("</g>")
+        for level in (f"{height(rule):.1f}" for rule in rules):
+            drawn.append(f'<line class="gm-p-rule" x1="{left}" x2="{right}" y1="{level}" y2="{level}"/>')
+        for name, schedule in schedules.items():
+            values = table(schedule).tolist()
+            points = [(at(s), height(values[s])) for s in range(5, T + 1, 5)]
+            drawn.append(f'<path class="gm-s-{name}" d="{line([(at(1), height(values[1])), *points])}"/>')
+            drawn.append(f'<circle class="gm-s-at-{name}" cx="{at(t):.1f}" cy="{height(values[t]):.1f}" r="4"/>')
+        return "".join(drawn)
+
+    first = 2 * data.digits("train").images[:1].double() - 1  # (1, 1, 8, 8)
+    eps = torch.tensor(pixel_noise(), dtype=torch.float64).reshape(1, 1, 8, 8)
+    noisy = {n: diffusion.q_sample(first, torch.tensor([t]), eps, s)[0, 0] for n, s in schedules.items()}
+    pictures = "".join(
+        picture(name, ((image + 1) / 2).clamp(0, 1), 520, top, 14)
+        for (name, image), top in zip(noisy.items(), (70, 230), strict=True)
+    )
+    ratios = {1e-6: "10⁻⁶", 1e-3: "10⁻³", 1: "1", 1e3: "10³"}
+    weights = {1e-4: "10⁻⁴", 1e-2: "10⁻²", 1: "1", 100: "100"}
+    kinds = '<tspan class="gm-t-data">linear</tspan>, <tspan class="gm-t-q">cosine</tspan>'
+    said = ", ".join(f"{schedule.alpha_bar[t].item():.3f} ({name})" for name, schedule in schedules.items())
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 474">
+<!-- Written by tools/stills.py. -->
+{panel(lambda s: s.alpha_bar, 24, 124, 0, 1, "the image’s share, ᾱ", {0: "0", 0.5: "½", 1: "1"})}
+{panel(lambda s: s.snr, 164, 274, -6, 5, "signal-to-noise ratio", ratios, (1, 1e-3))}
+{panel(diffusion.loss_weight, 314, bottom, -4, 3, "weight λ of step t in the bound", weights)}
+<line class="gm-s-cursor" x1="{at(t):.1f}" x2="{at(t):.1f}" y1="24" y2="{bottom}"/>
+<text x="{right}" y="14" text-anchor="end">{kinds}</text>
+<g class="gm-axis">{ticks(range(200, T + 1, 200), at, bottom)}\
+<text class="gm-axis-name" x="{left - 6}" y="{bottom + 18}">t</text></g>
+{pictures}
+<text class="gm-b-caption" x="8" y="466">at t = {t} the image’s share is {said}</text>
 </svg>
 """
 
@@ -483,6 +662,8 @@ DRAWINGS = {
     "gan-game": gan_game,
     "gan-supports": gan_supports,
     "gan-walk": gan_walk,
+    "dif-forward": dif_forward,
+    "dif-schedules": dif_schedules,
 }
 
 

@@ -10,9 +10,10 @@
 The page holds the still, an SVG put into the page as it is (so that its CSS variables follow the theme), and
 its description: this is what print and a browser without JavaScript show. `book/assets/js/live/<figure>.js`, a
 classic script (modules do not load from file://), replaces it with the figure. It is loaded only on the pages
-that hold the figure, after `common.js`, which the figures share, and after `<figure>-weights.js` if there is one.
-What is too large for that, `<figure>-data.js`, the figure itself loads when the reader comes near (`lazyFigure` of
-`common.js`). `{numref}` counts the figure among the page's other figures.
+that hold the figure, after `common.js`, which all figures share, `<part>.js`, which those named `<part>-...` share, and
+`<figure>-weights.js`, if there are such. What is too large for that, `<figure>-data.js`, the figure itself loads when
+the reader comes near (`lazyFigure` of `common.js`).
+`{numref}` counts the figure among the page's other figures.
 """
 
 from __future__ import annotations
@@ -105,8 +106,9 @@ def _scripts(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
     figures = dict.fromkeys(stage["figure"] for stage in doctree.findall(live_stage))
-    names = ["common", *(name for figure in figures for name in (f"{figure}-weights", figure))]
-    for name in names if figures else []:
+    shared = [figure.split("-")[0] for figure in figures if "-" in figure]
+    names = ["common", *shared, *(name for figure in figures for name in (f"{figure}-weights", figure))]
+    for name in dict.fromkeys(names) if figures else []:
         if (_folder(app.env) / f"{name}.js").is_file():
             app.add_js_file(f"js/live/{name}.js", loading_method="defer")
 

@@ -10,6 +10,7 @@ import torch
 from genmodels.gaussian import kl_normal
 from genmodels.vae import LinearGaussianVAE
 from tests.book.test_ledger import ROOT
+from tests.book.test_live import PAGES as WITH_FIGURES
 from tests.book.test_site import contrast
 from tests.plugins.ledger import book_ledger
 
@@ -331,8 +332,7 @@ def as_hex(css: str) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_in_figures_is_readable(reader, theme):
     window = reader(theme=theme)
-    gan = [f"book/2-gan/{page}" for page in ("game", "losses", "collapse", "dcgan")]
-    for chapter in (CHAPTER, "book/1-vae/gradients", "book/1-vae/digits", *gan):
+    for chapter in (CHAPTER, *WITH_FIGURES):
         page = window.open(chapter)
         page.locator("[data-live]").scroll_into_view_if_needed()
         page.wait_for_selector(".gm-live-plot svg[viewBox]")

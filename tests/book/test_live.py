@@ -19,6 +19,8 @@ from tests.book.test_ledger import ROOT, build
 GRADIENTS = "book/1-vae/gradients"
 DIGITS = "book/1-vae/digits"
 GAN = [f"book/2-gan/{page}" for page in ("game", "losses", "collapse", "dcgan")]
+DIFFUSION = [f"book/3-diffusion/{page}" for page in ("forward", "rivals")]
+PAGES = [GRADIENTS, DIGITS, *GAN, *DIFFUSION]
 
 
 def tool(name: str):
@@ -422,7 +424,7 @@ def test_the_plane_fits_a_phone_with_the_image_below(reader):
 # ------------------------------------------------------------------ all of them
 
 
-@pytest.mark.parametrize("page", [GRADIENTS, DIGITS, *GAN])
+@pytest.mark.parametrize("page", PAGES)
 def test_figures_have_names_a_description_and_a_still(reader, page):
     page = opened(reader(), page)
     for slider in page.locator(".gm-live-ui input[type=range]").all():
@@ -439,7 +441,7 @@ def test_figures_have_names_a_description_and_a_still(reader, page):
     assert not page.locator(".gm-live-ui").is_visible()
 
 
-@pytest.mark.parametrize("page", [GRADIENTS, DIGITS, *GAN])
+@pytest.mark.parametrize("page", PAGES)
 def test_without_javascript_the_still_is_there(reader, page):
     window = reader(java_script_enabled=False)
     window.page.goto((window.site / f"{page}.html").as_uri())

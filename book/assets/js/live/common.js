@@ -14,6 +14,13 @@
     return (value < 0 && Number(text) !== 0 ? "−" : "") + text;
   }
 
+  // 2.1 × 10⁻⁵
+  function scientific(value, digits = 1) {
+    const [first, power] = Math.abs(value).toExponential(digits).split("e");
+    const raised = Array.from(power.replace("+", ""), (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign])).join("");
+    return `${value < 0 ? "−" : ""}${first} × 10${raised}`;
+  }
+
   function svg(name, attributes = {}, ...children) {
     const node = document.createElementNS(SVG, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -33,6 +40,17 @@
     const values = [];
     for (let value = from; value <= to; value += step) values.push(value);
     return values;
+  }
+
+  // An image of 8 by 8 values from -1, black, to 1, white; what lies beyond is clipped.
+  function paint(canvas, image) {
+    const context = canvas.getContext("2d");
+    const pixels = context.createImageData(8, 8);
+    image.forEach((value, i) => {
+      const level = Math.round(255 * (value + 1) / 2);
+      pixels.data.set([level, level, level, 255], 4 * i);
+    });
+    context.putImageData(pixels, 0, 0);
   }
 
   // Marks and numbers below a horizontal axis at height y. With `flush`, the first and the last number stay within its ends.
@@ -289,7 +307,7 @@
     }
 
     const draw = spec.build({
-      id, find, set, glide, handle, slider, place, drag, dragSideways, state: () => state, stop: () => stop(),
+      id, find, set, glide, handle, slider, place, nearest, drag, dragSideways, state: () => state, stop: () => stop(),
     });
     stage.append(ui);
     stage.classList.add("gm-live-on");
@@ -305,5 +323,5 @@
   }
 
   window.genmodelsLive = window.genmodelsLive || {};
-  window.genmodelsLive.common = { clamp, print, svg, line, whole, ticks, slide, nudge, figure, lazyFigure };
+  window.genmodelsLive.common = { clamp, print, scientific, svg, line, paint, whole, ticks, slide, nudge, figure, lazyFigure };
 })();

@@ -5,7 +5,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, print, scientific, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
   const DATA = { means: [-1.5, 1.5], sigma: 0.5 }; // half the mass each
   const LOG_2PI = Math.log(2 * Math.PI);
 
@@ -77,9 +77,7 @@
 
   // Small numbers by their first digits: how small they are is what the figure is about. Below 1e-12 it is rounding.
   function digits(value) {
-    if (Math.abs(value) >= 0.001 || Math.abs(value) < 1e-12) return print(value);
-    const [first, power] = Math.abs(value).toExponential(1).split("e-");
-    return `${value < 0 ? "−" : ""}${first} × 10⁻${[...power].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
+    return Math.abs(value) >= 0.001 || Math.abs(value) < 1e-12 ? print(value) : scientific(value);
   }
 
   function build({ id, find, glide, slider, place, dragSideways, state }) {

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { print, svg, line, whole, ticks, lazyFigure } = window.genmodelsLive.common;
+  const { print, svg, line, paint, whole, ticks, lazyFigure } = window.genmodelsLive.common;
 
   // ---------------------------------------------------------------- the network
 
@@ -139,16 +139,6 @@
         );
       }
 
-      function show(canvas, image) {
-        const context = canvas.getContext("2d");
-        const pixels = context.createImageData(8, 8);
-        image.forEach((value, i) => {
-          const level = Math.round(255 * (value + 1) / 2);
-          pixels.data.set([level, level, level, 255], 4 * i);
-        });
-        context.putImageData(pixels, 0, 0);
-      }
-
       let drawnAt = 0;
       function draw({ s, one, other }, values, width) {
         if (width !== drawnAt) plane(width);
@@ -170,7 +160,7 @@
         dot_.setAttribute("cy", onLine[1].toFixed(1));
         place("s", ...at(values.onSphere, turn(s)));
         for (const [name, canvas] of Object.entries(canvases)) {
-          show(canvas, generate(weights, { one, other, line: values.line, sphere: values.sphere }[name]));
+          paint(canvas, generate(weights, { one, other, line: values.line, sphere: values.sphere }[name]));
         }
       }
 
