@@ -239,6 +239,7 @@ check("ancestral_sample", ancestral_sample)
 # %%
 schedule = diffusion.linear_schedule(T=100, beta_1=1e-3, beta_T=0.2)
 points = data.toy2d("spiral", 8192, torch.Generator().manual_seed(0))  # (8192, 2)
+torch.manual_seed(0)  # the network's initial weights
 
 
 # %% exercise="cloud_denoiser" points=5 difficulty=2 minutes=20 equation="dif-simple-loss"
