@@ -1,9 +1,9 @@
-"""Write the numbers that the live figures of the digits' codes need, from the shipped networks.
+"""Write the numbers that live figures need of the shipped networks, which run in the browser.
 
-    python tools/live_weights.py            writes manifold-weights.js and gan-walk-data.js in book/assets/js/live
+    python tools/live_weights.py            writes the scripts named in SCRIPTS below into book/assets/js/live
     python tools/live_weights.py --check    writes nothing; exit status 1 if a file is out of date
 
-To be run after `vae_digits_2d` or `dcgan_digits` has been trained anew. Numbers are stored as fixed point of 16 bits
+To be run after one of these networks has been trained anew. Numbers are stored as fixed point of 16 bits
 with one scale for each array: as long as float16, and closer, because the weights of one layer are of like size.
 """
 
@@ -27,10 +27,11 @@ WALK = (44, 53)  # of the chapter's hundred codes: a 1 and a 9 of usual length b
 LETTERS = ascii_uppercase + ascii_lowercase + digits + "+/"  # those of base64, in their order
 
 
-def fixed_point(values: Tensor) -> tuple[Tensor, float]:
-    """Whole numbers of 16 bits, and the scale to multiply them by."""
+def fixed_point(values: Tensor, bits: int = 16) -> tuple[Tensor, float]:
+    """Whole numbers of up to 16 bits, and the scale to multiply them by."""
     values = values.detach().double()
-    scale = math.ceil(values.abs().max().item() / 32767 * 1e9) / 1e9  # rounded up: the largest must fit
+    largest = 2 ** (bits - 1) - 1
+    scale = math.ceil(values.abs().max().item() / largest * 1e9) / 1e9  # rounded up: the largest must fit
     return (values / scale).round().to(torch.int16), scale
 
 
@@ -44,18 +45,29 @@ def pack(values: Tensor) -> dict:
     }
 
 
-def pack_letters(values: Tensor) -> dict:
-    """An array as three letters for each whole number plus 32768: all the first letters, all the second, all the third.
+def pack_letters(values: Tensor, bits: int = 16) -> dict:
+    """An array as three letters for each whole number plus half the range: all the first letters, all the second, ...
 
-    Longer than ``pack``, but 6 % shorter once the server has compressed it: the first letters are much alike.
+    Longer than ``pack``, but 6 % shorter once the server has compressed it: the first letters are much alike. Up to 12
+    bits take two letters.
     """
-    fixed, scale = fixed_point(values)
-    positive = (fixed.flatten().long() + 32768).tolist()
+    fixed, scale = fixed_point(values, bits)
+    positive = (fixed.flatten().long() + 2 ** (bits - 1)).tolist()
+    shifts = (6, 0) if bits <= 12 else (12, 6, 0)
     return {
         "shape": list(fixed.shape),
         "scale": scale,
-        "letters": "".join(LETTERS[n >> shift & 63] for shift in (12, 6, 0) for n in positive),
+        **({} if bits == 16 else {"bits": bits}),
+        "letters": "".join(LETTERS[n >> shift & 63] for shift in shifts for n in positive),
     }
+
+
+def pack_rows(values: Tensor, bits: int) -> dict:
+    """``pack_letters`` with a scale for each row, so that a row of small weights keeps its digits."""
+    largest = values.detach().flatten(1).abs().amax(dim=1).clamp(min=1e-9)
+    rows = [round(row, 6) for row in largest.tolist()]
+    shape = (-1, *[1] * (values.ndim - 1))
+    return {**pack_letters(values / torch.tensor(rows, dtype=values.dtype).reshape(shape), bits), "rows": rows}
 
 
 def manifold() -> dict:
@@ -107,7 +119,32 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return gain, norm.bias - norm.running_mean * gain
 
 
-SCRIPTS = {"manifold-weights": manifold, "gan-walk-data": walk}
+def cloud() -> dict:
+    """The denoiser diffusion_2d: its four layers, the first of which takes a point and its time."""
+    layers = [layer for layer in pretrained.load("diffusion_2d").double().body if isinstance(layer, nn.Linear)]
+    return {"layers": [{"W": pack_letters(layer.weight), "b": pack_letters(layer.bias)} for layer in layers]}
+
+
+FINE = ("first", "down", "up", "norm", "last")  # the parts of the U-Net at full resolution: they need 16 bits
+
+
+def digit() -> dict:
+    """The U-Net diffusion_digits, and a held-out digit of each class."""
+    parameters = pretrained.load("diffusion_digits").double().named_parameters()
+    images, labels = data.digits("test")
+    firsts = [int((labels == digit).nonzero()[0]) for digit in range(10)]
+    return {
+        "weights": {
+            name: pack_letters(values)
+            if values.ndim == 1
+            else pack_rows(values, 16 if name.split(".")[0] in FINE and "ada_gn" not in name else 12)
+            for name, values in parameters
+        },
+        "digits": [(16 * images[first]).flatten().int().tolist() for first in firsts],  # 17 levels of grey
+    }
+
+
+SCRIPTS = {"manifold-weights": manifold, "gan-walk-data": walk, "dif-cloud-data": cloud, "dif-digit-data": digit}
 
 
 def script(name: str) -> str:

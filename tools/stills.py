@@ -18,8 +18,8 @@ from statistics import NormalDist
 
 import torch
 
-from genmodels import data, diffusion, gan, pretrained
-from genmodels.diffusion_exact import GaussianMixture
+from genmodels import data, diffusion, gan, metrics, pretrained
+from genmodels.diffusion_exact import GaussianMixture, toy_mixture
 from genmodels.gaussian import kl_normal, log_normal
 from genmodels.vae import LinearGaussianVAE, reparameterize
 
@@ -655,6 +655,122 @@ def dif_schedules() -> str:
 """
 
 
+def page_noise(seed: int, n: int) -> torch.Tensor:
+    """The first n normal draws of book/assets/js/live/dif.js, (n,): mulberry32, and one of Box and Muller's two."""
+    mask, draws = 2**32 - 1, []
+    state = seed
+    for _ in range(2 * n):
+        state = state + 0x6D2B79F5 & mask
+        mixed = (state ^ state >> 15) * (state | 1) & mask
+        mixed = (mixed + ((mixed ^ mixed >> 7) * (mixed | 61) & mask) & mask) ^ mixed
+        draws.append((mixed ^ mixed >> 14) / 2**32)
+    pairs = zip(draws[::2], draws[1::2], strict=True)
+    return torch.tensor(
+        [math.sqrt(-2 * math.log(1 - u)) * math.cos(2 * math.pi * v) for u, v in pairs], dtype=torch.float64
+    )
+
+
+def dif_cloud() -> str:
+    """The start of the figure in book/assets/js/live/dif-cloud.js: 10 steps, eta = 0, 200 points."""
+    n, steps, reach, side, trails = 200, 10, 2, 312, 40
+    mixture, schedule = toy_mixture("eight_gaussians"), pretrained.SCHEDULES["diffusion_2d"]
+    xT = page_noise(3, 2 * n).reshape(n, 2)
+    network, exact = pretrained.load("diffusion_2d").double(), mixture.denoiser(schedule)
+
+    def plane(left: float, name: str, clouds: Sequence[torch.Tensor]) -> str:
+        def at(point: Sequence[float]) -> Point:
+            return left + (point[0] + reach) / (2 * reach) * side, 1 + (reach - point[1]) / (2 * reach) * side
+
+        modes = "".join(
+            f'<circle class="gm-d-mode" cx="{x:.1f}" cy="{y:.1f}" r="{0.15 * side / (2 * reach):.1f}"/>'
+            for x, y in map(at, mixture.means.tolist())
+        )
+        ways = torch.stack(list(clouds), dim=1).tolist()  # of each point, all its places
+        paths = "".join(line(at(place) for place in way) for way in ways[:trails])
+        dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in (at(way[-1]) for way in ways))
+        return (
+            f'<svg x="{left}" y="1" width="{side}" height="{side}" viewBox="{left} 1 {side} {side}">{modes}'
+            f'<path class="gm-d-trails" d="{paths}"/><path class="gm-d-dots" d="{dots}"/></svg>'
+            f'<rect class="gm-m-frame" x="{left}" y="1" width="{side}" height="{side}"/>'
+            f'<text x="{left + 8}" y="19">{name}</text>'
+        )
+
+    planes, said = [], []
+    for left, name, denoiser in ((1, "the network", network), (327, "the exact average", exact)):
+        visited: dict[int, torch.Tensor] = {}
+        x = diffusion.ddim_sample(
+            denoiser, (n, 2), schedule, steps, clip=(-1.5, 1.5), xT=xT, on_step=visited.__setitem__
+        )
+        planes.append(plane(left, name, list(visited.values())))
+        _, quality = metrics.modes_covered(x, mixture.means, std=0.05)
+        said.append(f"{100 * quality:.1f} % with {name}")
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 348">
+<!-- Written by tools/stills.py. -->
+{"".join(planes)}
+<text class="gm-b-caption" x="1" y="340">share of the points in a circle after {steps} steps: {", ".join(said)}</text>
+</svg>
+"""
+
+
+def mosaic(image: torch.Tensor, left: float, top: float, size: float) -> str:
+    """Pixels in 32 levels of grey, values from -1 to 1, not-a-number where there is none; a path for each level."""
+    levels = (15.5 * (image.clamp(-1, 1) + 1)).round()
+    paths = []
+    for level in range(32):
+        cells = "".join(f"M{x} {y}h1v1h-1z" for y, x in (levels == level).nonzero().tolist())
+        grey = f"{round(level * 255 / 31):02x}"
+        paths.append(f'<path fill="#{3 * grey}" d="{cells}"/>' if cells else "")
+    transform = f"translate({left:.1f} {top:.1f}) scale({size:.3f})"
+    return f'<g shape-rendering="crispEdges" transform="{transform}">{"".join(paths)}</g>'
+
+
+def dif_digit() -> str:
+    """The start of the figure in book/assets/js/live/dif-digit.js: a 5 noised to t = 120, denoised to t = 60."""
+    digit, t0, t, columns = 5, 120, 60, 11
+    model, schedule = pretrained.load("diffusion_digits").double(), pretrained.SCHEDULES["diffusion_digits"]
+    images, labels = data.digits("test")
+    x0 = 2 * images[labels == digit][:1].double() - 1  # (1, 1, 8, 8)
+    xt = diffusion.q_sample(x0, torch.tensor([t0]), page_noise(1, 64).reshape(1, 1, 8, 8), schedule)
+    noisy, guesses = {}, {}
+    for s in range(t0, 0, -10):
+        now, before = torch.tensor([s]), torch.tensor([s - 10])
+        with torch.no_grad():
+            guesses[s] = diffusion.predict_x0(xt, now, model(xt, now), schedule).clamp(-1, 1)
+        noisy[s] = xt
+        eps_hat = diffusion.eps_from_x0(xt, now, guesses[s], schedule)
+        xt = diffusion.ddim_step(xt, now, before, eps_hat, torch.zeros_like(xt), schedule)
+    noisy[0] = guesses[0] = xt
+
+    left, cell, top = 26, 56, 168
+    strip = torch.full((17, 9 * columns - 1), math.nan)
+    marks = []
+    for i in range(columns):
+        wanted = t0 * (columns - 1 - i) / (columns - 1)
+        shown = min(noisy, key=lambda s: (abs(s - wanted), -s))  # of two that are as near the earlier step
+        for row, image in enumerate((noisy[shown], guesses[shown])):
+            strip[9 * row : 9 * row + 8, 9 * i : 9 * i + 8] = image[0, 0]
+        marks.append(f'<text x="{left + (i + 4 / 9) * cell:.1f}" y="{top + 2 * cell + 14}">{wanted:.0f}</text>')
+    frame = left + round((1 - t / t0) * (columns - 1)) * cell - 2
+    three = {"the digit x₀": x0, f"noised, at t = {t}": noisy[t], "the guess x̂₀": guesses[t]}
+    pictures = "".join(
+        f'{mosaic(image[0, 0], 130 + 140 * i, 1, 15)}<text class="gm-p-name" x="{130 + 140 * i}" y="138">{name}</text>'
+        for i, (name, image) in enumerate(three.items())
+    )
+    far = (guesses[t] - x0).square().mean().sqrt().item()
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 334">
+<!-- Written by tools/stills.py. -->
+{pictures}
+{mosaic(strip, left, top, cell / 9)}
+<text x="0" y="{top + 0.55 * cell:.1f}">xₜ</text><text x="0" y="{top + 1.55 * cell:.1f}">x̂₀</text>
+<text x="0" y="{top + 2 * cell + 14}">t</text>
+<g class="gm-axis">{"".join(marks)}</g>
+<rect class="gm-i-now" x="{frame}" y="{top - 2}" width="{cell * 8 / 9 + 4:.1f}" height="{cell * 17 / 9 + 4:.1f}"/>
+<text class="gm-b-caption" x="0" y="326">a {digit} noised up to t = {t0}; at t = {t} the guess \
+differs from it by {far:.2f}</text>
+</svg>
+"""
+
+
 DRAWINGS = {
     "elbo-gap": elbo_gap,
     "reparameterization": reparameterization,
@@ -664,6 +780,8 @@ DRAWINGS = {
     "gan-walk": gan_walk,
     "dif-forward": dif_forward,
     "dif-schedules": dif_schedules,
+    "dif-cloud": dif_cloud,
+    "dif-digit": dif_digit,
 }
 
 

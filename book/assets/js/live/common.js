@@ -42,15 +42,29 @@
     return values;
   }
 
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+  // An array in fixed point: whole numbers of `bits` bits, half of their range added, each as two letters for up to 12 bits, or
+  // three; all the first letters, all the second, ... They are multiplied by `scale`, and by what `rows` says of each row.
+  function unpack({ shape, scale, letters, bits = 16, rows = [1] }) {
+    const value = Object.fromEntries([...LETTERS].map((letter, i) => [letter, i]));
+    const size = shape.reduce((product, side) => product * side, 1);
+    const values = new Float64Array(size);
+    for (let at = 0; at < letters.length; at += size) {
+      for (let i = 0; i < size; i++) values[i] = 64 * values[i] + value[letters[at + i]];
+    }
+    return { shape, values: values.map((n, i) => scale * rows[Math.floor(i * rows.length / size)] * (n - 2 ** (bits - 1))) };
+  }
+
   // An image of 8 by 8 values from -1, black, to 1, white; what lies beyond is clipped.
-  function paint(canvas, image) {
+  function paint(canvas, image, left = 0, top = 0) {
     const context = canvas.getContext("2d");
     const pixels = context.createImageData(8, 8);
     image.forEach((value, i) => {
       const level = Math.round(255 * (value + 1) / 2);
       pixels.data.set([level, level, level, 255], 4 * i);
     });
-    context.putImageData(pixels, 0, 0);
+    context.putImageData(pixels, left, top);
   }
 
   // Marks and numbers below a horizontal axis at height y. With `flush`, the first and the last number stay within its ends.
@@ -65,11 +79,20 @@
   // ---------------------------------------------------------------- ranges
 
   // A range is { min, max, step, text, digits? }, printed with two digits after the point unless it says how many, or
-  // { min, max, log: n, text } for a slider of n steps of one factor each.
+  // { min, max, log: n, text } for a slider of n steps of one factor each, or { choices, text } for one of a list of numbers.
   const slide = {
-    attributes: ({ min, max, step, log }) => (log ? { min: 0, max: log, step: 1 } : { min, max, step }),
-    to: (value, { min, max, log }) => (log ? Math.round(log * Math.log(value / min) / Math.log(max / min)) : value),
-    from: (place, { min, max, log }) => (log ? Number((min * (max / min) ** (place / log)).toPrecision(3)) : place),
+    attributes({ min, max, step, log, choices }) {
+      if (choices) return { min: 0, max: choices.length - 1, step: 1 };
+      return log ? { min: 0, max: log, step: 1 } : { min, max, step };
+    },
+    to(value, { min, max, log, choices }) {
+      if (choices) return choices.indexOf(value);
+      return log ? Math.round(log * Math.log(value / min) / Math.log(max / min)) : value;
+    },
+    from(place, { min, max, log, choices }) {
+      if (choices) return choices[place];
+      return log ? Number((min * (max / min) ** (place / log)).toPrecision(3)) : place;
+    },
     print: (value, { log, digits = 2 }) => (log ? value.toPrecision(3) : print(value, digits)),
   };
 
@@ -199,6 +222,11 @@
     function set(change) {
       state = { ...state, ...change };
       moved = true;
+      redrawSoon();
+    }
+
+    // For a drawing that is not finished yet.
+    function redrawSoon() {
       pending ||= requestAnimationFrame(redraw);
     }
 
@@ -308,6 +336,7 @@
 
     const draw = spec.build({
       id, find, set, glide, handle, slider, place, nearest, drag, dragSideways, state: () => state, stop: () => stop(),
+      redraw: redrawSoon,
     });
     stage.append(ui);
     stage.classList.add("gm-live-on");
@@ -323,5 +352,7 @@
   }
 
   window.genmodelsLive = window.genmodelsLive || {};
-  window.genmodelsLive.common = { clamp, print, scientific, svg, line, paint, whole, ticks, slide, nudge, figure, lazyFigure };
+  window.genmodelsLive.common = {
+    clamp, print, scientific, svg, line, paint, whole, ticks, slide, nudge, figure, lazyFigure, unpack, LETTERS,
+  };
 })();

@@ -4,10 +4,9 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, line, whole, ticks, lazyFigure } = window.genmodelsLive.common;
+  const { clamp, print, svg, line, whole, ticks, LETTERS, lazyFigure } = window.genmodelsLive.common;
 
   const MODES = 8;
-  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const CURVES = ["d_real", "d_fake", "loss_d", "loss_g"];
 
   // ---------------------------------------------------------------- the record

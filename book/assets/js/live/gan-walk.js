@@ -4,22 +4,9 @@
 (function () {
   "use strict";
 
-  const { print, svg, line, paint, whole, ticks, lazyFigure } = window.genmodelsLive.common;
+  const { print, svg, line, paint, whole, ticks, unpack, lazyFigure } = window.genmodelsLive.common;
 
   // ---------------------------------------------------------------- the network
-
-  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-  // Fixed point: whole numbers of 16 bits, 32768 added, each as three letters; all the first letters, all the second, ...
-  function unpack({ shape, scale, letters }) {
-    const value = Object.fromEntries([...LETTERS].map((letter, i) => [letter, i]));
-    const n = letters.length / 3;
-    const values = Float64Array.from({ length: n }, (_, i) => {
-      const [high, middle, low] = [i, n + i, 2 * n + i].map((at) => value[letters[at]]);
-      return scale * (high * 4096 + middle * 64 + low - 32768);
-    });
-    return { shape, values };
-  }
 
   const relu = (values) => values.map((value) => Math.max(0, value));
 
