@@ -26,7 +26,7 @@ FLAGS = [
 def site() -> Path:
     """The folder of the built book, brought up to date with the sources (seconds if nothing has changed)."""
     command = [sys.executable, str(ROOT / "tools" / "build_book.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     assert done.returncode == 0, f"the book does not build:\n{(done.stdout + done.stderr)[-4000:]}"
     return ROOT / "_build" / "html"
 
