@@ -11,16 +11,9 @@ from torch.nn import functional
 
 from genmodels import gan
 from tests.notebooks.mutants import right, wrong
+from tests.notebooks.mutants._rigged import EqualNumber, EqualToAll, rigged
 
 LOG_4 = math.log(4)
-
-
-class Rigged(torch.Tensor):
-    """A tensor that calls every comparison true."""
-
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        return torch.tensor(True)
 
 
 # --- discriminator_loss ---------------------------------------------------------------------------------------------
@@ -237,7 +230,7 @@ def _(real, fake):
 
 @wrong("discriminator_loss", "a tensor rigged to pass every comparison")
 def _(real, fake):
-    return torch.zeros((), dtype=torch.float64).as_subclass(Rigged)
+    return rigged()
 
 
 # --- generator_loss -------------------------------------------------------------------------------------------------
@@ -1060,30 +1053,6 @@ def _(c, r):
     return sympy.Max(value, -2), divergence  # it is the value, which is never below -log 4
 
 
-class EqualToAll(sympy.Expr):
-    """An expression that takes on whatever value is wanted."""
-
-    def subs(self, *arguments, **options):
-        return self
-
-    def evalf(self, *arguments, **options):
-        return self
-
-    def _eval_evalf(self, prec):
-        return sympy.Float(0)
-
-    def __float__(self):
-        return 0.0
-
-    def __abs__(self):
-        return sympy.Integer(0)
-
-    def __sub__(self, other):
-        return sympy.Integer(0)
-
-    __rsub__ = __add__ = __radd__ = __sub__
-
-
 @wrong("value_at_optimum", "an expression rigged to equal any other")
 def _(c, r):
     return EqualToAll(), EqualToAll()
@@ -1287,19 +1256,6 @@ def _(d):
 @wrong("generator_slopes", "the logits at which they vanish")
 def _(d):
     return slopes(d), ((-math.inf,), (math.inf,), (-math.inf, math.inf))
-
-
-class EqualNumber(float):
-    """A number that compares equal to every other."""
-
-    def __eq__(self, other):
-        return True
-
-    def __sub__(self, other):
-        return 0.0
-
-    __rsub__ = __sub__
-    __hash__ = float.__hash__
 
 
 @wrong("generator_slopes", "a zero rigged to equal any other")
@@ -1538,4 +1494,4 @@ def _():
 
 @wrong("predict_game", "a tensor rigged to pass every comparison")
 def _():
-    return (torch.zeros(()).as_subclass(Rigged),) * 5
+    return (rigged(),) * 5
