@@ -164,7 +164,7 @@ check("elbo_terms", elbo_terms)
 #
 # Derive the gap $\log p(x) - \mathcal{L}(x)$ between the log-likelihood and the bound, with pencil and paper, and
 # return it as a SymPy expression in the symbols that you are handed. Any form will do as long as it is equal to the gap
-# everywhere.
+# everywhere and is written out: with `sympy.log`, without an integral that is left to do.
 #
 # <details><summary>Hint: a short way</summary>
 #

@@ -8,6 +8,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from genmodels.checks._expression import require_expression
 from genmodels.checks._property import Exercise, Property, require_close, require_tensor
 
 Function = Callable[..., Any]
@@ -298,10 +299,7 @@ def gap_by_quadrature(x: float, m: float, w: float, s2: float, v: float) -> floa
 
 def gap_at(answer: Function, x: float, m: float, w: float, s2: float, v: float) -> float:
     """The value of the answer's expression at a point; an AssertionError says what is wrong with it."""
-    result = answer(*GAP_SYMBOLS)
-    assert isinstance(result, sympy.Expr), f"gap must return a SymPy expression, got {type(result).__name__}"
-    strangers = result.free_symbols - set(GAP_SYMBOLS)
-    assert not strangers, f"the expression may use x, m, w, s2 and v alone, it has {sorted(map(str, strangers))}"
+    result = require_expression(answer(*GAP_SYMBOLS), GAP_SYMBOLS, "the gap")
     point = dict(zip(GAP_SYMBOLS, map(sympy.Rational, map(str, (x, m, w, s2, v))), strict=True))
     value = sympy.N(result.subs(point), 20)
     assert value.is_real, f"at x={x}, m={m}, w={w}, s2={s2}, v={v} the expression is {value}, not a real number"

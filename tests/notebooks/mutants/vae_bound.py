@@ -9,6 +9,7 @@ from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn import functional
 
 from tests.notebooks.mutants import right, wrong
+from tests.notebooks.mutants._rigged import EqualToAll
 
 # --- log_mean_exp ---------------------------------------------------------------------------------------------------
 
@@ -808,6 +809,45 @@ def _(x, m, w, s2, v):
 @wrong("gap", "text, not an expression")
 def _(x, m, w, s2, v):
     return "log(s2/((w**2 + s2)*v))/2"
+
+
+@wrong("gap", "the divergence as an integral that is left to do")
+def _(x, m, w, s2, v):
+    z = sympy.Symbol("z", real=True)
+    mean, var = posterior(x, w, s2)
+
+    def log_normal(centre, spread):
+        return -sympy.log(2 * sympy.pi * spread) / 2 - (z - centre) ** 2 / (2 * spread)
+
+    ratio = log_normal(m, v) - log_normal(mean, var)
+    return sympy.Integral(sympy.exp(log_normal(m, v)) * ratio, (z, -sympy.oo, sympy.oo))
+
+
+@wrong("gap", "an expression rigged to take on any value")
+def _(x, m, w, s2, v):
+    return EqualToAll()
+
+
+@wrong("gap", "a sum with a rigged expression in it")
+def _(x, m, w, s2, v):
+    return sympy.Add(x, EqualToAll(), evaluate=False)
+
+
+class Quadrature(sympy.Function):
+    """A function whose number is worked out by Python, not derived: KL as the closed form that it hides."""
+
+    @classmethod
+    def eval(cls, *symbols):
+        if all(symbol.is_Number for symbol in symbols):
+            x, m, w, s2, v = map(float, symbols)
+            mean, var = posterior(x, w, s2)
+            return sympy.Float((math.log(var / v) + (v + (m - mean) ** 2) / var - 1) / 2)
+        return None
+
+
+@wrong("gap", "a function of its own that computes the number")
+def _(x, m, w, s2, v):
+    return Quadrature(x, m, w, s2, v)
 
 
 # --- slide_shortfall ------------------------------------------------------------------------------------------------
