@@ -23,6 +23,11 @@ def _require_logits(name: str, logits: Tensor) -> None:
         raise ValueError(f"{name} must hold at least one logit, got shape {tuple(logits.shape)}")
 
 
+def _require_shares(name: str, x: Tensor) -> None:
+    if x.numel() and not (x.min() >= 0 and x.max() <= 1):  # what is not a number fails as well
+        raise ValueError(f"{name} must lie in [0, 1], got [{x.min():.4g}, {x.max():.4g}]")
+
+
 def value(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """The value of the game, V(G, D) = E log D(x) + E log(1 - D(G(z))), from a batch of each: (B, ...), (M, ...) → ().
 
@@ -102,8 +107,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
         raise ValueError(f"fake must have the shape of real, {tuple(real.shape)}, got {tuple(fake.shape)}")
     if u.shape != (len(real),):
         raise ValueError(f"u must have shape ({len(real)},), one number for each example, got {tuple(u.shape)}")
-    if u.numel() and not (u.min() >= 0 and u.max() <= 1):
-        raise ValueError(f"u must lie in [0, 1], got [{u.min():.4g}, {u.max():.4g}]")
+    _require_shares("u", u)
     weight = u.reshape(-1, *[1] * (real.ndim - 1))  # (B, 1, ...)
     between = (weight * real + (1 - weight) * fake).detach().requires_grad_()
     logits = discriminator(between)
@@ -156,8 +160,7 @@ def tabular_value(d: Tensor, p_data: Tensor, p_gen: Tensor) -> Tensor:
     for name, other in (("p_gen", p_gen), ("d", d)):
         if other.shape != p_data.shape:
             raise ValueError(f"{name} must have the shape of p_data, {tuple(p_data.shape)}, got {tuple(other.shape)}")
-    if d.min() < 0 or d.max() > 1:
-        raise ValueError(f"d must lie in [0, 1], got [{d.min():.4g}, {d.max():.4g}]")
+    _require_shares("d", d)
     return (torch.special.xlogy(p_data, d) + torch.special.xlogy(p_gen, 1 - d)).sum()
 
 
@@ -195,8 +198,7 @@ def generator_slope(d: Tensor, kind: str) -> Tensor:
         If ``kind`` is another, or ``d`` leaves [0, 1].
     """
     require_choice("kind", kind, ("minimax", "non_saturating"))
-    if d.numel() and not (d.min() >= 0 and d.max() <= 1):
-        raise ValueError(f"d must lie in [0, 1], got [{d.min():.4g}, {d.max():.4g}]")
+    _require_shares("d", d)
     return -d if kind == "minimax" else d - 1
 
 
