@@ -36,6 +36,7 @@ release: setup ## Make notebooks/ from solutions/
 weights: setup ## Train the models that the package ships anew, and what the book's figures take from them
 	@$(PY) tools/train_weights.py $(ARGS)
 	@$(PY) tools/live_weights.py
+	@$(PY) tools/live_replay.py
 	@$(PY) tools/stills.py
 
 formulas: setup ## Confirm changed formulas, after reading the tests that claim them

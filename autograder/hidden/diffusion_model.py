@@ -10,16 +10,14 @@ from genmodels.checks._property import require_close, require_tensor
 from genmodels.checks.diffusion_model import (
     ToySampling,
     ToyTraining,
+    digits_denoiser_properties,
     features,
     normalised,
     require_ancestral,
     require_cloud,
     require_ddim,
-    require_digits_like_the_data,
     require_embedding,
-    require_new_digits,
     require_normalised,
-    require_readable_digits,
     require_times,
     require_training_mode,
     require_training_noise,
@@ -158,23 +156,6 @@ def _cloud_denoiser(seed: int) -> tuple[Property, ...]:
     return (Property(title, lambda answer: require_cloud(answer(), seed + 1)),)
 
 
-def _digits_denoiser(seed: int) -> tuple[Property, ...]:
-    return (
-        Property(
-            "the classifier is sure of at least half of the samples, and finds each of the ten digits among them",
-            lambda answer: require_readable_digits(answer(), seed + 1),
-        ),
-        Property(
-            "the Fréchet distance to the training digits is at most 60, the precision at least 0.45",
-            lambda answer: require_digits_like_the_data(answer(), seed + 1),
-        ),
-        Property(
-            "the samples differ from one another and from the training digits",
-            lambda answer: require_new_digits(answer(), seed + 1),
-        ),
-    )
-
-
 HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
     "time_embedding": _time_embedding,
     "adaptive_group_norm": _adaptive_group_norm,
@@ -182,5 +163,5 @@ HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
     "ancestral_sample": _ancestral_sample,
     "cloud_denoiser": _cloud_denoiser,
     "ddim_sample": _ddim_sample,
-    "digits_denoiser": _digits_denoiser,
+    "digits_denoiser": lambda seed: digits_denoiser_properties(seed + 1),
 }

@@ -10,10 +10,8 @@ from genmodels.checks import Property
 from genmodels.checks.gan_training import (
     ToyGame,
     ToyPenalty,
-    require_digits_like_the_data,
-    require_new_digits,
+    digits_generator_properties,
     require_other_left_alone,
-    require_readable_digits,
     require_ring_modes,
     require_ring_quality,
     require_ring_width,
@@ -122,27 +120,10 @@ def _ring_generator(seed: int) -> tuple[Property, ...]:
     )
 
 
-def _digits_generator(seed: int) -> tuple[Property, ...]:
-    return (
-        Property(
-            "the classifier is sure of at least half of the samples, and finds each of the ten digits among them",
-            lambda answer: require_readable_digits(answer(), seed + 1),
-        ),
-        Property(
-            "the Fréchet distance to the training digits is at most 60",
-            lambda answer: require_digits_like_the_data(answer(), seed + 1),
-        ),
-        Property(
-            "the samples differ from one another and from the training digits",
-            lambda answer: require_new_digits(answer(), seed + 1),
-        ),
-    )
-
-
 HIDDEN: dict[str, Callable[[int], tuple[Property, ...]]] = {
     "discriminator_step": lambda seed: _step("discriminator", seed),
     "generator_step": lambda seed: _step("generator", seed),
     "ring_generator": _ring_generator,
     "gradient_penalty": _gradient_penalty,
-    "digits_generator": _digits_generator,
+    "digits_generator": lambda seed: digits_generator_properties(seed + 1),
 }

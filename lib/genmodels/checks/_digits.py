@@ -1,12 +1,16 @@
 """What is asked of digits that a submitted network draws: readable ones of all classes, like the data, and new."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genmodels import data, metrics, pretrained
+from genmodels.checks._property import Property
 
+SURE_SHARE = 0.5  # of the samples: the classifier must be sure of these
 SURE = 0.9  # the probability of its favourite class from which the classifier counts as sure
 LEAST_DISTANCE = 0.6  # median over samples of the Euclidean distance to the nearest other; 1.2 for held-out digits
 COPY_DISTANCE = 0.5  # the same to the nearest training digit; 1.05 for held-out digits
@@ -35,11 +39,13 @@ def require_readable(samples: Tensor, share: float, least: int) -> None:
     )
 
 
-def require_like_the_data(samples: Tensor, frechet: float, precision: float = 0.0) -> None:
+def require_like_the_data(samples: Tensor, frechet: float, precision: float | None = None) -> None:
     """Raise AssertionError unless the samples' features are distributed about as those of the training digits."""
     fake, real = features(samples), features(data.digits("train").images)
     distance = metrics.frechet_distance(fake, real).item()
     assert distance <= frechet, f"the Fréchet distance is {distance:.1f}, the mark is {frechet:.0f}"
+    if precision is None:
+        return
     found = metrics.precision_recall(real, fake).precision
     assert found >= precision, f"the precision is {found:.2f}, the mark is {precision}"
 
@@ -53,3 +59,24 @@ def require_new(samples: Tensor) -> None:
     )
     copied = metrics.distances(flat, data.digits("train").images.flatten(1)).amin(1).median().item()
     assert copied >= COPY_DISTANCE, f"half of the samples are within {copied:.2g} of a training digit: copies"
+
+
+def digits_properties(
+    draw: Callable[[Callable[..., Any]], Tensor], least: int, frechet: float, precision: float | None = None
+) -> tuple[Property, ...]:
+    """What is asked of the samples (N, 1, 8, 8) in [0, 1] that ``draw(answer)`` makes with the submitted weights."""
+    marks = f"the Fréchet distance to the training digits is at most {frechet:.0f}"
+    return (
+        Property(
+            "the classifier is sure of at least half of the samples, and finds each of the ten digits among them",
+            lambda answer: require_readable(draw(answer), SURE_SHARE, least),
+        ),
+        Property(
+            marks if precision is None else f"{marks}, the precision at least {precision}",
+            lambda answer: require_like_the_data(draw(answer), frechet, precision),
+        ),
+        Property(
+            "the samples differ from one another and from the training digits",
+            lambda answer: require_new(draw(answer)),
+        ),
+    )

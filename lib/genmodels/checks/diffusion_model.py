@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels import data, diffusion, metrics, unet
-from genmodels.checks._digits import require_like_the_data, require_new, require_readable
+from genmodels.checks._digits import digits_properties
 from genmodels.checks._property import Exercise, Property, require_close, require_tensor
 from genmodels.checks._weights import load_weights
 from genmodels.diffusion import Schedule
@@ -644,7 +644,6 @@ SCHEDULE = diffusion.linear_schedule(T=100, beta_1=1e-3, beta_T=0.2)
 CLOUD_SAMPLES = 2000
 CLOUD_MARK = 0.006  # energy distance; 0.0014 for other points of the data
 DIGITS_SAMPLES = 300
-SURE_MARK = 0.5  # share of samples of which the classifier is sure
 LEAST_IN_A_CLASS = 3  # samples of which it is sure
 FRECHET_MARK = 60.0
 PRECISION_MARK = 0.45  # 0.35 for noise with the mean and covariance of the digits
@@ -688,19 +687,11 @@ def _digits_drawn(content: bytes, seed: int) -> Tensor:
     return (samples_of(model, (DIGITS_SAMPLES, 1, 8, 8), seed) + 1) / 2
 
 
-def require_readable_digits(path: object, seed: int) -> None:
-    """Raise AssertionError unless the shipped classifier is sure of enough samples, and of some in each class."""
-    require_readable(digit_samples(path, seed), share=SURE_MARK, least=LEAST_IN_A_CLASS)
-
-
-def require_digits_like_the_data(path: object, seed: int) -> None:
-    """Raise AssertionError unless the samples' features are distributed about as those of the training digits."""
-    require_like_the_data(digit_samples(path, seed), FRECHET_MARK, PRECISION_MARK)
-
-
-def require_new_digits(path: object, seed: int) -> None:
-    """Raise AssertionError if the samples repeat one another, or are training digits."""
-    require_new(digit_samples(path, seed))
+def digits_denoiser_properties(seed: int) -> tuple[Property, ...]:
+    """What is asked of the samples drawn from this seed."""
+    return digits_properties(
+        lambda answer: digit_samples(answer(), seed), LEAST_IN_A_CLASS, FRECHET_MARK, PRECISION_MARK
+    )
 
 
 def _cloud_can_be_loaded(answer: Function) -> None:
@@ -728,18 +719,7 @@ DIGITS_DENOISER = Exercise(
     f"the {NETWORK}",
     (
         Property("the file holds the weights of unet.UNet(width=16)", _digits_can_be_loaded),
-        Property(
-            "the classifier is sure of at least half of the samples, and finds each of the ten digits among them",
-            lambda answer: require_readable_digits(answer(), seed=0),
-        ),
-        Property(
-            "the Fréchet distance to the training digits is at most 60, the precision at least 0.45",
-            lambda answer: require_digits_like_the_data(answer(), seed=0),
-        ),
-        Property(
-            "the samples differ from one another and from the training digits",
-            lambda answer: require_new_digits(answer(), seed=0),
-        ),
+        *digits_denoiser_properties(seed=0),
     ),
 )
 

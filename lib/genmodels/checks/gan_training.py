@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genmodels import data, metrics, nets, pretrained
+from genmodels import nets
+from genmodels.checks._digits import digits_properties
 from genmodels.checks._property import Exercise, Property, require_close, require_tensor
 from genmodels.checks._weights import load_weights
 
@@ -444,12 +445,8 @@ RING_GENERATOR = Exercise(
 DIGITS_LATENT_DIM = 16
 DIGITS_WIDTH = 32
 DIGITS_SAMPLES = 500
-SURE = 0.9  # the probability of its favourite class from which the classifier counts as sure
-SURE_MARK = 0.5  # share of samples of which it is sure
 LEAST_IN_A_CLASS = 5  # samples of which it is sure
 FRECHET_MARK = 60.0
-LEAST_DISTANCE = 0.6  # median over samples of the Euclidean distance to the nearest other; 1.2 for held-out digits
-COPY_DISTANCE = 0.5  # the same to the nearest training digit; 1.05 for held-out digits
 
 
 def load_digits_generator(path: object) -> nn.Module:
@@ -463,40 +460,9 @@ def digit_samples(path: object, seed: int) -> Tensor:
     return (samples_of(load_digits_generator(path), DIGITS_LATENT_DIM, DIGITS_SAMPLES, seed) + 1) / 2
 
 
-def require_readable_digits(path: object, seed: int) -> None:
-    """Raise AssertionError unless the shipped classifier is sure of enough samples, and of some in each class."""
-    with torch.no_grad():
-        p = torch.softmax(pretrained.load("digit_classifier")(digit_samples(path, seed)), dim=1)
-    confidence, label = p.max(dim=1)
-    sure = confidence > SURE
-    share = sure.double().mean().item()
-    told = f"the classifier is sure of {share:.0%} of {DIGITS_SAMPLES} samples"
-    assert share >= SURE_MARK, f"{told}, the mark is {SURE_MARK:.0%}"
-    counts = torch.bincount(label[sure], minlength=10)
-    assert counts.min() >= LEAST_IN_A_CLASS, (
-        f"of {DIGITS_SAMPLES} samples, those that the classifier is sure of are {counts.tolist()} for the classes "
-        f"0 to 9; at least {LEAST_IN_A_CLASS} of each are asked for"
-    )
-
-
-def require_digits_like_the_data(path: object, seed: int) -> None:
-    """Raise AssertionError unless the samples' features are distributed about as those of the training digits."""
-    features = nn.Sequential(*list(pretrained.load("digit_classifier").children())[:-1])
-    with torch.no_grad():
-        fake, real = features(digit_samples(path, seed)), features(data.digits("train").images)
-    distance = metrics.frechet_distance(fake, real).item()
-    assert distance <= FRECHET_MARK, f"the Fréchet distance is {distance:.1f}, the mark is {FRECHET_MARK:.0f}"
-
-
-def require_new_digits(path: object, seed: int) -> None:
-    """Raise AssertionError if the samples repeat one another, or are training digits."""
-    samples = digit_samples(path, seed).flatten(1)
-    apart = metrics.distances(samples, samples).fill_diagonal_(math.inf).amin(1).median().item()
-    assert apart >= LEAST_DISTANCE, (
-        f"half of the samples have another one within a distance of {apart:.2g}: a few images, over and over"
-    )
-    copied = metrics.distances(samples, data.digits("train").images.flatten(1)).amin(1).median().item()
-    assert copied >= COPY_DISTANCE, f"half of the samples are within {copied:.2g} of a training digit: copies"
+def digits_generator_properties(seed: int) -> tuple[Property, ...]:
+    """What is asked of the samples drawn from this seed."""
+    return digits_properties(lambda answer: digit_samples(answer(), seed), LEAST_IN_A_CLASS, FRECHET_MARK)
 
 
 def _digits_can_be_loaded(answer: Function) -> None:
@@ -511,18 +477,7 @@ DIGITS_GENERATOR = Exercise(
             "the file holds the weights of nets.dcgan_generator(latent_dim=16, width=32)",
             _digits_can_be_loaded,
         ),
-        Property(
-            "the classifier is sure of at least half of the samples, and finds each of the ten digits among them",
-            lambda answer: require_readable_digits(answer(), seed=0),
-        ),
-        Property(
-            "the Fréchet distance to the training digits is at most 60",
-            lambda answer: require_digits_like_the_data(answer(), seed=0),
-        ),
-        Property(
-            "the samples differ from one another and from the training digits",
-            lambda answer: require_new_digits(answer(), seed=0),
-        ),
+        *digits_generator_properties(seed=0),
     ),
 )
 
