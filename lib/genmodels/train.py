@@ -287,12 +287,12 @@ def fit_gan(
     Raises
     ------
     ValueError
-        If ``x`` is no batch, a loss is not of shape () or does not depend on the weights that it is to train, or the
-        checkpoint is of other settings or data.
+        If ``x`` is no batch or holds no example, a loss is not of shape () or does not depend on the weights that it is
+        to train, or the checkpoint is of other settings or data.
     FloatingPointError
         If a loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
     """
-    require_batch("x", x)
+    _require_examples(x)
     settings = settings or GANSettings()
     loss_of_d = discriminator_loss or partial(gan.discriminator_loss, kind=settings.kind)
     loss_of_g = generator_loss or partial(gan.generator_loss, kind=settings.kind)

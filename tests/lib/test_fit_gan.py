@@ -287,6 +287,8 @@ def test_losses_of_the_wrong_shape_or_without_a_way_to_the_weights_are_refused()
         fit(pair(), generator_loss=lambda fake: gan.generator_loss(fake.detach()))
     with pytest.raises(ValueError, match=r"x must have shape \(B, \.\.\.\)"):
         fit_gan(*pair(), torch.zeros(5), LATENT, progress=False)
+    with pytest.raises(ValueError, match="x must hold at least one example"):
+        fit_gan(*pair(), torch.zeros(0, 2), LATENT, progress=False)
 
 
 @pytest.mark.parametrize(
