@@ -261,6 +261,22 @@ def eps_from_x0(xt: Tensor, t: Tensor, x0: Tensor, schedule: Schedule) -> Tensor
     return (xt - at_times(schedule.alpha_bar.sqrt(), t, xt) * x0) / at_times((1 - schedule.alpha_bar).sqrt(), t, xt)
 
 
+def clip_x0(
+    xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule, clip: tuple[float, float] = (-1.0, 1.0)
+) -> Tensor:
+    """The predicted noise, changed so that the x_0 it amounts to lies in ``clip``, the range of the data: → (B, ...).
+
+    Where ``predict_x0`` gives something within the range nothing changes but for rounding. Shapes as ``predict_x0``.
+
+    Raises
+    ------
+    ValueError
+        As ``q_sample``, or if ``clip`` is no range (low, high).
+    """
+    _require_range("clip", clip)
+    return eps_from_x0(xt, t, predict_x0(xt, t, eps_hat, schedule).clamp(*clip), schedule)
+
+
 def posterior_mean_from_eps(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Tensor:
     """The mean of q(x_{t-1} given x_t, x_0) with the noise in place of x_0: (B, ...), (B,), (B, ...) → (B, ...).
 
@@ -631,7 +647,7 @@ def sample(
     variance
         Of each step, as in ``step_variance``.
     clip
-        The range of the data, into which each step's guess at x_0 is clipped; None leaves it alone.
+        The range of the data, into which each step's guess at x_0 is clipped (``clip_x0``); None leaves it alone.
     xT
         The noise to begin with, which then sets dtype and device; None draws it, like the network's weights.
     on_step
@@ -724,8 +740,8 @@ def _reverse(
     on_step: Callable[[int, Tensor], None] | None,
 ) -> Tensor:
     """What all samplers share: begin with noise, and at each time predict the noise and take the step."""
-    if clip is not None and not clip[0] < clip[1]:
-        raise ValueError(f"clip must be a range (low, high), got {clip!r}")
+    if clip is not None:
+        _require_range("clip", clip)
     shape = tuple(shape)
     if len(shape) < 2 or min(shape) < 1:
         raise ValueError(f"shape must be (B, ...), positive sizes, at least one beside B, got {shape}")
@@ -739,8 +755,7 @@ def _reverse(
         for t, t_prev in _bar(list(zip(times, previous, strict=True))[::-1], progress):
             eps_hat = _predict(model, x, _times(t, x))
             if clip is not None:
-                x0_hat = predict_x0(x, _times(t, x), eps_hat, schedule).clamp(*clip)
-                eps_hat = eps_from_x0(x, _times(t, x), x0_hat, schedule)
+                eps_hat = clip_x0(x, _times(t, x), eps_hat, schedule, clip)
             x = step(x, t, t_prev, eps_hat)
             if on_step is not None:
                 on_step(t_prev, x)
@@ -753,6 +768,11 @@ def _reverse(
 def _require_steps(T: int) -> None:
     if not isinstance(T, int) or T < 1:
         raise ValueError(f"T must be a whole number of at least 1, got {T!r}")
+
+
+def _require_range(name: str, value: tuple[float, float]) -> None:
+    if not value[0] < value[1]:
+        raise ValueError(f"{name} must be a range (low, high), got {value!r}")
 
 
 def _times(t: int, x: Tensor) -> Tensor:

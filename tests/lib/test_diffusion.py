@@ -235,6 +235,20 @@ def test_the_mean_with_x0_and_with_eps_agree_and_x0_is_found_again_for_every_t(n
 
 
 @every_schedule
+def test_noise_whose_guess_at_x0_was_clipped_leads_from_the_clipped_guess_to_the_same_xt_for_every_t(name):
+    schedule, chain = SCHEDULES[name], CHAINS[name]
+    t, x0, eps_hat = at_every_t(schedule.T)
+    factor = torch.from_numpy(chain.factor)[t, None, None]
+    width = torch.from_numpy(chain.cov.diagonal().copy()).sqrt()[t, None, None]
+    eps = diffusion.clip_x0(factor * x0 + width * eps_hat, t, eps_hat, schedule, (-0.5, 1.0))
+    kept = (x0 > -0.5) & (x0 < 1.0)
+    assert 0 < kept.sum() < kept.numel()
+    inside = torch.where(kept, x0, torch.where(x0 > 0, 1.0, -0.5))
+    torch.testing.assert_close(factor * inside + width * eps, factor * x0 + width * eps_hat, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(eps[kept], eps_hat[kept], rtol=1e-7, atol=1e-9)
+
+
+@every_schedule
 def test_at_the_first_step_the_posterior_is_x0_itself(name):
     x0, x1 = draw(3, 2), draw(3, 2, seed=1)
     mean, var = diffusion.q_posterior(x0, x1, times(1, 3), SCHEDULES[name])
@@ -294,6 +308,8 @@ X, T3 = torch.zeros(2, 3), torch.tensor([1, 2])
         (lambda s: diffusion.q_posterior(X, X[:1], T3, s), r"xt must have the shape of x0, \(2, 3\), got \(1, 3\)"),
         (lambda s: diffusion.predict_x0(X, T3, X[:1], s), "eps_hat must have the shape of xt"),
         (lambda s: diffusion.eps_from_x0(X, T3, X[:1], s), "x0 must have the shape of xt"),
+        (lambda s: diffusion.clip_x0(X, T3, X[:1], s), "eps_hat must have the shape of xt"),
+        (lambda s: diffusion.clip_x0(X, T3, X, s, (1, -1)), r"clip must be a range \(low, high\), got \(1, -1\)"),
         (lambda s: diffusion.posterior_mean_from_eps(X, T3, X[:1], s), "eps_hat must have the shape of xt"),
         (lambda s: diffusion.ancestral_step(X, T3, X, X[:1], s), "eps must have the shape of xt"),
         (lambda s: diffusion.ddim_step(X, T3, T3 - 1, X, X[:1], s), "eps must have the shape of xt"),
