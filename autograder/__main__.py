@@ -3,8 +3,9 @@
 import argparse
 import os
 import sys
-from collections import Counter
+import time
 from pathlib import Path
+from typing import Any
 
 from autograder.errors import UserError
 
@@ -13,7 +14,7 @@ EXIT_CODES = """\
 exit codes:
   0  done
   1  done, and the answer is no: a stale notebook (release --check), a notebook that is not ready (doctor),
-     a submission on which the grader itself failed (grade)
+     a submission on which the grader itself failed, or that took its worker along (grade)
   2  not done: a wrong argument, a file that is not there, a source that is wrong; the reason is on stderr
 """
 
@@ -75,6 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     _course_option(grade)
     grade.add_argument("--student", metavar="ID", help="grade this one only")
     grade.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
+    grade.add_argument("--workers", type=_number, metavar="N", help="processes on this machine (default: its cores)")
+    grade.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="use the Dask cluster there: tls://host:port, or tcp:// where nobody listens in; default: the one that "
+        "Dask's own configuration names, if it does",
+    )
+    for name, what in (("ca", "authority"), ("cert", "certificate"), ("key", "certificate's key")):
+        grade.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=f"the {what}, for tls:// (PEM)")
     grade.add_argument("--cell-seconds", type=_seconds, default=60.0, metavar="S", help="limit of a cell (default: 60)")
     grade.add_argument(
         "--total-seconds", type=_seconds, default=600.0, metavar="S", help="limit of a notebook (default: 600)"
@@ -128,6 +138,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
 # The commands import what they need when they run: `doctor` must work without nbgrader, and `--help` at once.
 
 
@@ -144,28 +161,84 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
+    from autograder.classroom import FAILURES, grade, summary
     from autograder.course import Course
     from autograder.execute import Limits
-    from autograder.grade import grade
-    from autograder.results import OUTCOMES
+    from autograder.results import Ledger
 
     course = Course(options.course)
     limits = Limits(cell_seconds=options.cell_seconds, total_seconds=options.total_seconds)
-    results = grade(
-        options.root,
-        options.assignment,
-        options.submissions,
-        course,
-        limits,
-        report=lambda line: print(line, flush=True),
-        student=options.student,
-        regrade=options.regrade,
-    )
-    done = [result for result in results.values() if result is not None]
-    print(f"\n{len(done)} graded, {len(results) - len(done)} unchanged; gradebook: {_here(course.database)}")
-    for outcome, times in Counter(result.outcome for result in done).most_common():
-        print(f"  {times:>4}  {outcome}: {OUTCOMES[outcome]}")
-    return 1 if any(result.outcome == "grader-error" for result in done) else 0
+    cluster = _cluster(options)
+    began = time.monotonic()
+    with _Progress() as progress:
+        results = grade(
+            options.root,
+            options.assignment,
+            options.submissions,
+            course,
+            limits,
+            report=progress.say,
+            student=options.student,
+            regrade=options.regrade,
+            cluster=cluster,
+            progress=progress.move,
+        )
+    ledger = Ledger(course.ledger)
+    records = {student: ledger.last(options.assignment, student) or {} for student in results}
+    print()
+    print("\n".join(summary(results, records, time.monotonic() - began)))
+    print(f"gradebook: {_here(course.database)}")
+    return 1 if any(result is not None and result.outcome in FAILURES for result in results.values()) else 0
+
+
+def _cluster(options: argparse.Namespace) -> Any:
+    """What to grade on, as a function that starts it."""
+    import dask
+
+    from autograder.classroom import cores
+    from autograder.cluster import certificates, existing_cluster, local_cluster
+
+    files = [options.tls_ca, options.tls_cert, options.tls_key]
+    if options.workers and options.scheduler:
+        raise UserError("--workers starts processes here, and --scheduler uses those elsewhere: give one of them")
+    if options.workers or not (options.scheduler or dask.config.get("scheduler-address", None)):
+        if any(files):
+            raise UserError("--tls-ca, --tls-cert and --tls-key go with --scheduler")
+        return lambda: local_cluster(options.workers or cores())
+    if any(files) and not all(files):
+        raise UserError("--tls-ca, --tls-cert and --tls-key go together")
+    if any(files) and options.scheduler and not options.scheduler.startswith("tls://"):
+        raise UserError(f"with TLS the scheduler's address begins with tls://, got {options.scheduler}")
+    security = certificates(*files) if all(files) else None
+    return lambda: existing_cluster(options.scheduler, security)
+
+
+class _Progress:
+    """Says what is done: in lines, and on a terminal with a bar below them that tells the time left."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.write(line)
+        else:
+            print(line, flush=True)
+
+    def move(self, done: int, of: int) -> None:
+        if self._bar is None and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=of, unit="submission", dynamic_ncols=True, smoothing=0.05)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
 
 
 def _feedback(options: argparse.Namespace) -> int:

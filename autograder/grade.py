@@ -1,40 +1,17 @@
-"""From a submission to a result, and from a folder of submissions to a graded course."""
+"""From one submission to its result."""
 
-import hashlib
-import importlib.metadata
-import importlib.util
 import json
-import os
-import platform
-import stat
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-from autograder.course import Course
-from autograder.errors import UserError
-from autograder.execute import DEFAULTS, Execution, Limits, Verdict, run
-from autograder.gradebook import record, register
-from autograder.results import ExerciseResult, Ledger, NotebookResult, Result
-from autograder.source import read_assignment
-from autograder.submission import (
-    Mended,
-    Submission,
-    Unreadable,
-    find_submissions,
-    mend,
-    parse,
-    read_bytes,
-    side_files,
-)
+from autograder.execute import Execution, Limits, Verdict, run
+from autograder.results import ExerciseResult, NotebookResult, Result
+from autograder.submission import Mended, Unreadable, mend, parse, read_bytes, side_files
 from autograder.template import Assignment, Exercise, Template
-
-Report = Callable[[str], None]
 
 
 def grade_submission(path: Path, assignment: Assignment, limits: Limits, seed: int = 0) -> Result:
@@ -68,10 +45,9 @@ def wanted_files(assignment: Assignment) -> list[str]:
     return [e.file for template in assignment.templates.values() for e in template.exercises.values() if e.file]
 
 
-def grader_failed(assignment: Assignment, error: Exception) -> Result:
-    """The result when grading raised: no points, and an outcome that is looked at and tried again."""
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Result(assignment.name, [nothing_graded(t, "grader-error", reason) for t in assignment.templates.values()])
+def not_graded(assignment: Assignment, outcome: str, reason: str) -> Result:
+    """The result of a submission of which nothing could be graded: no points, and an outcome that is looked at."""
+    return Result(assignment.name, [nothing_graded(t, outcome, reason) for t in assignment.templates.values()])
 
 
 def nothing_graded(template: Template, outcome: str, message: str) -> NotebookResult:
@@ -144,70 +120,6 @@ def _show_verdict(cell: NotebookNode, result: ExerciseResult, verdict: Verdict) 
         cell.outputs = [new_output("error", ename="CheckFailed", evalue=lines[0], traceback=lines)]
 
 
-def grade(
-    root: Path,
-    name: str,
-    submissions: Path,
-    course: Course,
-    limits: Limits,
-    report: Report,
-    student: str | None = None,
-    regrade: bool = False,
-    checks: tuple[str, str] = ("genmodels.checks", "autograder.hidden"),
-) -> dict[str, Result | None]:
-    """Grade every submission of an assignment, one after another, and write each into the course's gradebook.
-
-    ``report`` gets a line for each. A submission whose files, checks and environment are those of an earlier run is
-    skipped (its result is None), unless ``regrade``. ``student`` picks one.
-
-    Raises
-    ------
-    UserError
-        If there is nothing to grade, the course can't be set up, or the sources or the checks change under way.
-    """
-    if not submissions.is_dir():
-        raise UserError(f"{submissions} is not a folder")
-    found, strays = find_submissions(submissions, name)
-    for path in strays:
-        report(f"ignored: {path} is " + ("a link" if path.is_symlink() else "in no student's folder"))
-    if student is not None:
-        found = [one for one in found if one.student == student]
-    if not found:
-        wanted = "no student's folder" if student is None else f"no folder of student {student!r}"
-        raise UserError(f"{submissions} holds {wanted}; it should hold <student>/{name}/*.ipynb or <student>/*.ipynb")
-    sources = read_assignment(root / "solutions", name)
-    assignment = Assignment(name, register(course, root, name, sources), *checks)
-    setting = _setting(root, assignment, limits)
-    ledger = Ledger(course.ledger)
-    results: dict[str, Result | None] = {}
-    for number, one in enumerate(found, 1):
-        start = f"[{number:>{len(str(len(found)))}}/{len(found)}] {one.student}: "
-        key = _key(one, assignment, setting, limits)
-        before = ledger.last(name, one.student)
-        if not regrade and before is not None and _still_holds(before, key, course, one, assignment):
-            results[one.student] = None
-            report(f"{start}unchanged, {before['points']:g} of {before['max_points']:g} points ({before['outcome']})")
-            continue
-        try:
-            result = grade_submission(one.folder, assignment, limits, _seed(one.student, name))
-        except Exception as error:  # whatever it is, the others are still to be graded
-            result = grader_failed(assignment, error)
-        if _setting(root, assignment, limits) != setting:
-            raise UserError(
-                f"the course's own files changed while {one.student} was graded, and nothing of that was recorded; "
-                "if it was not you who changed them, look at `git status` before you go on"
-            )
-        try:
-            record(course, one, result)
-        except Exception as error:
-            result = grader_failed(assignment, error)
-            report(f"{start}not recorded: the gradebook may hold an older mark")
-        ledger.append(one.student, key, result)
-        results[one.student] = result
-        report(start + describe(result))
-    return results
-
-
 def describe(result: Result) -> str:
     """A result in one line."""
     hand = f", {result.by_hand} to grade by hand" if result.by_hand else ""
@@ -217,74 +129,3 @@ def describe(result: Result) -> str:
     if result.outcome == "graded":
         return f"{points}, {result.seconds:.1f} s{more}"
     return f"{result.outcome}: {result.message}; {points}{more}"
-
-
-def _still_holds(before: dict[str, Any], key: str, course: Course, one: Submission, assignment: Assignment) -> bool:
-    autograded = course.folder("autograded", one.student, assignment.name)
-    return (
-        before["key"] == key
-        and before["outcome"] != "grader-error"
-        and all((autograded / f"{template}.ipynb").is_file() for template in assignment.templates)
-    )
-
-
-def _seed(student: str, assignment: str) -> int:
-    """A seed of the student's own, the same at every run."""
-    return int.from_bytes(hashlib.sha256(f"{assignment}/{student}".encode()).digest()[:4])
-
-
-def _key(one: Submission, assignment: Assignment, setting: str, limits: Limits) -> str:
-    """A hash of all that a submission's grade depends on."""
-    digest = hashlib.sha256(f"{setting}\n{one.student}\n".encode())
-    beside = side_files(one.folder, limits.file_bytes, wanted_files(assignment))
-    for path in (*(one.folder / f"{name}.ipynb" for name in assignment.templates), *beside.files):
-        digest.update(f"{path.name}\n".encode("utf-8", "backslashreplace"))
-        digest.update(_file_digest(path, limits.file_bytes))
-    for name, why in beside.left_out.items():
-        digest.update(f"{name} {why}\n".encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()
-
-
-def _file_digest(path: Path, limit: int | None = None) -> bytes:
-    """A hash of a file's content, or, where that is not going to be read, of the reason."""
-    try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return b"no file"
-        if limit is not None and status.st_size > limit:
-            return f"{status.st_size} bytes".encode()
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        return str(error.errno).encode()
-
-
-def _setting(root: Path, assignment: Assignment, limits: Limits) -> str:
-    """The part of the key that is the same for all: the sources, the checks, the limits and the environment."""
-    digest = hashlib.sha256()
-    for path in _code(root, assignment):
-        digest.update(path.name.encode() + _file_digest(path))
-    environment = {name: os.environ.get(name, default) for name, default in DEFAULTS.items()}
-    versions = {name: _version(name) for name in ("torch", "numpy", "scipy", "sympy", "ipykernel", "nbgrader")}
-    about = [platform.python_version(), platform.machine(), environment, versions, astuple(limits)]
-    digest.update(json.dumps(about, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _code(root: Path, assignment: Assignment) -> Iterator[Path]:
-    yield from sorted((root / "solutions" / assignment.name).glob("*.py"))
-    for module in (assignment.public, assignment.hidden, "autograder"):
-        if module is not None:
-            spec = importlib.util.find_spec(module.split(".")[0])
-            places = (
-                [] if spec is None else list(spec.submodule_search_locations or ([spec.origin] if spec.origin else []))
-            )
-            for place in map(Path, places):
-                yield from sorted(place.rglob("*.py")) if place.is_dir() else [place]
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"

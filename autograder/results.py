@@ -1,7 +1,8 @@
 """What grading gives back, and the append-only ledger that remembers it between runs."""
 
 import json
-from dataclasses import asdict, dataclass, field
+import os
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ OUTCOMES = {
     "too-large": "a file over the size limit",
     "not-a-file": "a link or a folder in the notebook's place",
     "not-readable": "the file system refused",
+    "worker-killed": "its worker died each time it was tried: out of memory, perhaps, or the machine is failing",
     "grader-error": "the grader itself failed; tried again at the next run",
 }
 
@@ -78,6 +80,20 @@ class Result:
         """How many answers wait to be graded by hand."""
         return sum(e.status == "by-hand" for n in self.notebooks for e in n.exercises)
 
+    def failed(self, message: str) -> "Result":
+        """The result when it could not be written down: a failure of ours, and no points."""
+        notebooks = [
+            replace(n, outcome="grader-error", message=message if n is self.notebooks[0] else "", exercises=[
+                replace(e, status="not-run", points=0.0, message=message) for e in n.exercises
+            ])
+            for n in self.notebooks
+        ]  # fmt: skip
+        return replace(self, notebooks=notebooks)
+
+    def without_notebooks(self) -> "Result":
+        """The result without the executed notebooks, which can be large, and which ``autograded/`` has."""
+        return replace(self, notebooks=[replace(n, executed={}) for n in self.notebooks])
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
@@ -98,23 +114,28 @@ class Ledger:
         self._path = path
         self._last: dict[tuple[str, str], dict[str, Any]] = {}
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    record = json.loads(line)
-                    self._last[record["assignment"], record["student"]] = record
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    continue  # a line cut short by a crash: that submission is graded again
+            with path.open("rb") as file:
+                for line in file:
+                    try:
+                        record = json.loads(line)
+                        self._last[record["assignment"], record["student"]] = record
+                    except (ValueError, KeyError, TypeError):
+                        continue  # a line cut short by a crash: that submission is graded again
 
     def last(self, assignment: str, student: str) -> dict[str, Any] | None:
         """The record that holds for a student, or None."""
         return self._last.get((assignment, student))
 
-    def append(self, student: str, key: str, result: Result) -> None:
-        """Write a result down, without its executed notebooks (those are in ``autograded/``)."""
+    def append(self, student: str, key: str, result: Result, grading: str = "") -> None:
+        """Write a result down, without its executed notebooks (those are in ``autograded/``); it is on the disk then.
+
+        ``key`` says what was graded, ``grading`` is an id of this one time.
+        """
         record = {
             "assignment": result.assignment,
             "student": student,
             "key": key,
+            "grading": grading,
             "outcome": result.outcome,
             "message": result.message,
             "points": result.points,
@@ -124,7 +145,11 @@ class Ledger:
             "exercises": [asdict(e) for n in result.notebooks for e in n.exercises],
             "notes": [note for n in result.notebooks for note in n.notes],
         }
-        cut_short = self._path.is_file() and self._path.stat().st_size > 0 and self._path.read_bytes()[-1:] != b"\n"
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if cut_short else "") + json.dumps(record) + "\n")
+        with self._path.open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            cut_short = file.read(1) not in (b"", b"\n")  # a line of a run that was killed
+            file.write(b"\n" * cut_short + json.dumps(record).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._last[result.assignment, student] = record

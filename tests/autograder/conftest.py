@@ -4,12 +4,14 @@ import copy
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 
+from autograder.cluster import local_cluster
 from autograder.course import own_tools_first
 from autograder.execute import Kernel, Limits, _Judge
 from autograder.release import release
@@ -61,6 +63,13 @@ def kernel_and_judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     (scratch / "work").mkdir()
     with Kernel(scratch, scratch / "work", Limits()) as kernel:
         yield kernel, _Judge(kernel, Assignment("vae", {}), seed=3)
+
+
+@pytest.fixture(scope="session")
+def cluster(toy_checks) -> Iterator[Callable[[], AbstractContextManager]]:
+    """Two workers on this machine, for all tests: starting them takes seconds."""
+    with local_cluster(2) as client:
+        yield lambda: nullcontext(client)
 
 
 @pytest.fixture(scope="session")

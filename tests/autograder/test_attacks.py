@@ -14,10 +14,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+from autograder.classroom import grade
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.execute import Limits
-from autograder.grade import grade, grade_submission
+from autograder.grade import grade_submission
 from autograder.results import Ledger
 from autograder.template import Assignment
 
@@ -208,7 +209,7 @@ def test_a_submission_that_changes_the_course_s_own_files_ends_the_run(
     course.make()
     shutil.copyfile(empty_gradebook, course.database)
     lines: list[str] = []
-    with pytest.raises(UserError, match="files changed while eve was graded"):
+    with pytest.raises(UserError, match="files changed while .*eve.* graded"):
         grade(own, "toy", tmp_path / "handed-in", course, limits, lines.append, checks=("toychecks", "toychecks"))
-    assert [line.split(": ")[0] for line in lines] == ["[1/3] ann"]
+    assert not any(" eve: " in line for line in lines)
     assert Ledger(course.ledger).last("toy", "eve") is None

@@ -10,8 +10,9 @@ import safetensors.torch
 import torch
 
 from autograder.execute import Limits
-from autograder.grade import _key, grade_submission
-from autograder.submission import MOST_FILES, Submission, find_submissions, side_files
+from autograder.grade import grade_submission
+from autograder.parcel import pack
+from autograder.submission import MOST_FILES, find_submissions, side_files
 from autograder.template import Assignment, Template, file_asked_for, read_templates
 from genmodels import pretrained, vae
 
@@ -182,7 +183,7 @@ def test_what_lies_beside_the_notebook_decides_whether_it_is_graded_anew(
     seen = set()
 
     def key() -> str:
-        return _key(Submission("ann", tmp_path), filed, "setting", limits)
+        return pack(tmp_path, filed, limits.file_bytes).key("ann", "setting")
 
     (tmp_path / "lesson.ipynb").write_text("{}")
     for change in (

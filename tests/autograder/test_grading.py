@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,12 +19,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from nbgrader.server_extensions.formgrader import handlers as formgrader
 from traitlets.config.loader import PyFileConfigLoader
 
+from autograder.classroom import grade
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.execute import Limits
 from autograder.export import marks, to_csv, write_csv
 from autograder.feedback import write_feedback
-from autograder.grade import grade, grade_submission
+from autograder.grade import grade_submission
 from autograder.results import Ledger, Result
 from autograder.sanitise import clean
 
@@ -100,13 +102,13 @@ class Classroom:
     submissions: Path
     course: Course
     limits: Limits
+    cluster: Callable
     results: dict[str, Result | None] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def grade(self, **options) -> dict[str, Result | None]:
-        return grade(
-            self.root, "toy", self.submissions, self.course, self.limits, self.lines.append, checks=CHECKS, **options
-        )
+        options = {"checks": CHECKS, "cluster": self.cluster} | options
+        return grade(self.root, "toy", self.submissions, self.course, self.limits, self.lines.append, **options)
 
     def points(self, student: str) -> dict[str, float | None]:
         """What the gradebook says: points by cell, None where a person must grade."""
@@ -128,9 +130,9 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def graded(root: Path, solve, limits: Limits, tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+def graded(root: Path, solve, limits: Limits, cluster, tmp_path_factory: pytest.TempPathFactory) -> Classroom:
     folder = tmp_path_factory.mktemp("class")
-    room = Classroom(root, folder / "submissions", Course(folder / "course"), limits)
+    room = Classroom(root, folder / "submissions", Course(folder / "course"), limits, cluster)
     for number, (student, work) in enumerate(classroom(solve, root).items()):
         place = room.submissions / student
         if number % 2:  # both layouts
@@ -278,13 +280,8 @@ def test_a_mark_given_by_hand_stays_through_a_regrading(graded: Classroom):
     assert table["moved"] == ["moved", "2", "3", "4", "9", "10", "graded"]
 
 
-def test_a_failure_of_our_own_costs_nobody_else_and_is_tried_again(graded: Classroom, monkeypatch: pytest.MonkeyPatch):
-    def fails(*_, **__):
-        raise RuntimeError("no kernel today")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("autograder.grade.run", fails)
-        results = graded.grade(regrade=True, student="half")
+def test_a_failure_of_our_own_costs_nobody_else_and_is_tried_again(graded: Classroom):
+    results = graded.grade(regrade=True, student="half", unit="toyunits:fails")
     assert [result.outcome for result in results.values()] == ["grader-error"]
     assert graded.points("half")["check-double"] == 0
     assert "no kernel today" in graded.lines[-1]
@@ -327,7 +324,7 @@ def test_exercises_that_changed_ask_for_a_new_course_folder(graded: Classroom, t
     changed.parent.mkdir(parents=True)
     changed.write_text(source.replace("double", "twice"))
     with pytest.raises(UserError, match="have changed since submissions were graded"):
-        grade(tmp_path, "toy", graded.submissions, graded.course, graded.limits, print, checks=CHECKS)
+        replace(graded, root=tmp_path).grade()
     graded.grade(student="empty")
 
 
@@ -512,7 +509,7 @@ def test_submissions_in_nbgrader_s_own_folder_are_left_alone(graded: Classroom, 
     own.write_text(nbformat.writes(solve()))
     (own.parent / "timestamp.txt").write_text("not a time")
     before = own.read_bytes()
-    results = grade(graded.root, "toy", tmp_path / "submitted", course, graded.limits, print, checks=CHECKS)
+    results = replace(graded, submissions=tmp_path / "submitted", course=course).grade()
     assert own.read_bytes() == before
     assert results["ann"].points == 5
     config = json.dumps((tmp_path / "nbgrader_config.py").read_text())

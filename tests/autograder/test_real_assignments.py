@@ -12,9 +12,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from autograder.classroom import grade
 from autograder.course import Course
 from autograder.execute import Limits
-from autograder.grade import grade
 from autograder.release import check_release, generate
 from autograder.source import assignments, read_assignment
 from autograder.submission import mend, parse
