@@ -156,7 +156,8 @@ def _columns(header: list[str], path: Path) -> dict[str, int]:
     if "id" not in places:
         names = ", ".join(name.strip() for name in header)
         raise UserError(
-            f"{path} has no column 'id' (columns: {names[:200]}); the others are first_name, last_name, email, lms_user_id"
+            f"{path} has no column 'id' (columns: {names[:200]}); "
+            "the others are first_name, last_name, email, lms_user_id"
         )
     return places
 
