@@ -1,66 +1,56 @@
-"""Run a mended notebook in a fresh kernel, within limits, and test each answer where its check stands.
+"""Run a mended notebook in a student's process, within limits, and test each answer where its check stands.
 
-This talks to the kernel itself rather than through nbclient, which bounds neither what a cell prints nor how long it
-ignores an interrupt, and has no way to bring back a verdict.
+This is the judge's part: the cells run elsewhere (:mod:`autograder.sandbox`), the checks run here, on what the other
+process answers (:mod:`autograder.remote`).
 """
 
-import ast
-import hmac
-import json
-import os
-import secrets
+import functools
+import importlib
+import io
 import shutil
-import subprocess
-import sys
+import signal
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from pathlib import Path
-from queue import Empty
+from pathlib import Path, PurePath
+from types import FrameType, ModuleType
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import KernelManager
+import torch
 from nbformat import NotebookNode
-from nbformat.v4 import new_output, output_from_msg
+from nbformat.v4 import new_output
 
-from autograder.probe import sign
+from autograder.remote import Ended, EndedTheProgram, Remote
+from autograder.sandbox import NoSandbox, Process, Sandbox, Unconfined, limits_of
 from autograder.submission import SideFiles
-from autograder.template import Assignment, Template
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-# What a kernel may see of this process's environment: an instructor's tokens are none of a submission's business.
-# fmt: off
-ENVIRONMENT = {
-    "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT",
-    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES", "GENMODELS_SCALE",
-    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MPLCONFIGDIR", "XDG_CACHE_HOME",
-}
-# fmt: on
-DEFAULTS = {
-    # Several threads make small tensors slower, and on a shared machine many times slower.
-    "OMP_NUM_THREADS": "1",
-    # The checks test functions, so the notebook's own training may be short.
-    "GENMODELS_SCALE": "smoke",
-}
-
+from autograder.template import Assignment, Exercise, Template
 
 NO_FILES = SideFiles([], {})
+SHOWN = 2000  # characters of what a check, and the answer in it, print
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one notebook may use: seconds of wall time, and bytes."""
+    """What one notebook may use: seconds of wall time, and bytes.
+
+    ``unsafe`` runs it without a sandbox: then the memory and the scratch folder have no limit.
+    """
 
     cell_seconds: float = 60.0
     total_seconds: float = 600.0
-    start_seconds: float = 60.0
-    # How long an interrupted cell may take to stop before its kernel is killed.
+    start_seconds: float = 120.0
+    # How long an interrupted cell may take to stop before its process is killed.
     grace_seconds: float = 5.0
     file_bytes: int = 20_000_000
     # Of a cell's output, this much is kept; a cell that goes on to the second figure is stopped.
     kept_bytes: int = 2_000_000
     runaway_bytes: int = 20_000_000
+    memory_bytes: int = 2_000_000_000
+    scratch_bytes: int = 100_000_000
+    unsafe: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,8 +60,6 @@ class Verdict:
     status: str
     message: str
     printed: str = ""
-    # Functions of the libraries that the notebook had replaced, and that were put back for the test.
-    replaced: tuple[str, ...] = ()
 
 
 @dataclass
@@ -100,22 +88,25 @@ def run(
 ) -> Execution:
     """Run the notebook from top to bottom, on a copy of ``files`` in a folder of its own.
 
-    A file that was handed in to be graded is judged first, before any cell has run. Cells that raise are left behind,
-    as nbgrader does; a cell that can't be stopped, or that takes the kernel with it, ends the run, and the answers
-    tested before it keep their verdicts.
+    A file that was handed in to be graded is judged first, and by itself. Cells that raise are left behind, as nbgrader
+    does; a cell that can't be stopped, or that takes its process with it, ends the run, and the answers tested before
+    it keep their verdicts.
+
+    Raises
+    ------
+    NoSandbox
+        If a student's code can't be confined here, and ``limits.unsafe`` is not set.
     """
     done = Execution(notebook)
     end = time.monotonic() + limits.total_seconds
     with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as scratch:
-        work = Path(scratch, "work")
-        work.mkdir()
-        with Kernel(Path(scratch), work, limits) as kernel:
-            judge = _Judge(kernel, assignment, seed)
-            _judge_files(done, judge, template, files, Path(scratch, "handed-in"), limits)
-            for file in files.files:
-                shutil.copyfile(file, work / file.name)
+        place = Path(scratch, "judged")
+        place.mkdir()
+        checks = Checks(assignment, seed)
+        _judge_files(done, checks, template, files, place, limits)
+        with Session(Path(scratch), limits, files) as session:
             for number, cell in enumerate(notebook.cells, 1):
-                if not kernel.alive:
+                if not session.alive:
                     break
                 if cell.cell_type != "code" or not cell.source.strip():
                     continue
@@ -127,29 +118,42 @@ def run(
                     done.trouble("timed-out", f"the notebook ran for more than {limits.total_seconds:g} s")
                     break
                 if role is not None and role[0] == "check":
-                    reply, verdict = judge(role[1], "globals()", seconds)
+                    exercise = template.exercises[role[1]]
+                    verdict, why = session.judge(checks, exercise, place, seconds)
                     done.verdicts[role[1]] = verdict
                     where = f"the check of {role[1]}"
-                    if verdict.replaced:
-                        names = ", ".join(verdict.replaced[:3]) + (", ..." if len(verdict.replaced) > 3 else "")
-                        done.notes.append(f"the notebook had replaced {names}; {where} used the original")
                 else:
-                    reply = kernel.execute(cell.source, seconds)
-                    cell.outputs = reply.outputs
-                    cell.execution_count = reply.count
+                    cell.outputs, cell.execution_count, why = session.execute(cell.source, seconds)
                     where = f"cell {number} (`{first_line(cell.source)}`)"
-                _record_trouble(done, reply, where, seconds, limits)
+                if why:
+                    done.trouble(*_trouble(why, where, seconds, limits))
     for exercise in template.exercises.values():
         if exercise.check is not None and exercise.name not in done.verdicts:
             done.verdicts[exercise.name] = Verdict("not-run", f"This check was not reached: {done.message}.")
+    if limits.unsafe and assignment.hidden is not None:
+        done.notes.append("graded without a sandbox (--unsafe)")
     return done
 
 
+def first_line(code: str) -> str:
+    """The first line of a cell that isn't blank, to tell it by."""
+    return next((line.strip()[:60] for line in code.splitlines() if line.strip()), "")
+
+
+def _trouble(why: str, where: str, seconds: float, limits: Limits) -> tuple[str, str]:
+    """The outcome and its message, for the reason why something was ended."""
+    return {
+        "died": ("kernel-died", f"{where} ended the kernel"),
+        "timed-out": ("timed-out", f"{where} did not end within {seconds:.3g} s"),
+        "runaway": ("too-much-output", f"{where} printed more than {limits.runaway_bytes / 1e6:g} MB"),
+        "malformed": ("tampered", f"{where} interfered with the grading"),
+    }[why]
+
+
 def _judge_files(
-    done: Execution, judge: "_Judge", template: Template, files: SideFiles, place: Path, limits: Limits
+    done: Execution, checks: "Checks", template: Template, files: SideFiles, place: Path, limits: Limits
 ) -> None:
     """Give the verdicts on the files that the template asks for and that were handed in."""
-    place.mkdir()
     for exercise in template.exercises.values():
         if exercise.file is None:
             continue
@@ -158,236 +162,229 @@ def _judge_files(
             message = f"{exercise.name}: {exercise.file} {files.left_out[exercise.file]}."
             done.verdicts[exercise.name] = Verdict("failed", message)
         elif file is not None:
-            copy = place / file.name
-            shutil.copyfile(file, copy)
-            namespace = f"{{{exercise.name!r}: lambda: {str(copy)!r}}}"
-            reply, done.verdicts[exercise.name] = judge(exercise.name, namespace, limits.cell_seconds)
-            _record_trouble(done, reply, f"the check of {exercise.file}", limits.cell_seconds, limits)
+            copy = str(shutil.copyfile(file, place / file.name))
+            done.verdicts[exercise.name] = checks(exercise.name, lambda copy=copy: copy, limits.cell_seconds)
         else:
             done.notes.append(
                 f"{exercise.file} was not handed in; {exercise.name} is graded by what it makes when it is run here"
             )
 
 
-class _Judge:
-    """Tests answers in a kernel in which nothing of the student's has run yet, and believes only what is signed."""
+# ------------------------------------------------------------------ the checks
 
-    def __init__(self, kernel: "Kernel", assignment: Assignment, seed: int) -> None:
-        self._kernel, self._seed = kernel, seed
-        self._key = secrets.token_hex(16)
-        arguments = f"{assignment.public!r}, {assignment.hidden!r}, {self._key!r}"
-        expression = f"__import__('autograder.probe', fromlist=['prepare']).prepare({arguments})"
-        reply = kernel.execute("", kernel.limits.start_seconds, expression)
-        if reply.value is None:
-            raise RuntimeError(f"the kernel can't be prepared for grading: {reply.status} {reply.problem}")
 
-    def __call__(self, exercise: str, namespace: str, seconds: float) -> tuple["Reply", Verdict]:
-        """Test ``namespace[exercise]``, where ``namespace`` is an expression to be evaluated in the kernel."""
-        nonce = secrets.token_hex(16)
-        arguments = f"{exercise!r}, {namespace}, {self._seed}, {nonce!r}"
-        expression = f"__import__('sys').modules['autograder.probe'].judge({arguments})"
-        reply = self._kernel.execute("", seconds, expression)
-        return reply, self._verdict(exercise, reply, nonce, seconds)
+class Checks:
+    """An assignment's checks, public and hidden, with the inputs of one student."""
 
-    def _verdict(self, exercise: str, reply: "Reply", nonce: str, seconds: float) -> Verdict:
-        if reply.status == "timed-out":
-            return Verdict("failed", f"{exercise} did not come back within {seconds:.3g} s.")
-        if reply.status == "died":
-            return Verdict("failed", f"{exercise} ended the kernel while it was tested.")
-        if reply.status == "runaway":
-            return Verdict("failed", f"{exercise} printed without end while it was tested.")
-        if reply.value is None and not reply.problem:
-            return Verdict("broken", f"the check of {exercise} gave no verdict ({reply.status})")
-        if reply.problem.startswith("KeyboardInterrupt"):
-            return Verdict("failed", f"{exercise} ended the program (KeyboardInterrupt).")
+    def __init__(self, assignment: Assignment, seed: int) -> None:
+        self._seed = seed
+        self._problem = ""
+        self._modules: list[ModuleType] = []
         try:
-            text, signature = json.loads(ast.literal_eval(str(reply.value)))
-            genuine = hmac.compare_digest(signature, sign(self._key, nonce, text))
-        except (ValueError, SyntaxError, TypeError):
-            genuine = False
-        if not genuine:
-            problem = f" ({reply.problem})" if reply.problem else ""
-            return Verdict("failed", f"{exercise}: the notebook has changed what tests it, so no test counts{problem}.")
-        told = json.loads(text)
-        return Verdict(told["status"], told["message"], told["printed"], tuple(told["replaced"]))
+            self._modules = [importlib.import_module(n) for n in (assignment.public, assignment.hidden) if n]
+        except Exception as error:
+            self._problem = f"the checks can't be imported: {type(error).__name__}: {error}"
+        self._hidden = assignment.hidden is not None
+
+    def locked(self, exercise: str) -> list[str]:
+        """The functions of the library that may not be called while this exercise is judged."""
+        table = getattr(self._modules[0], "LOCKED", {}) if self._modules else {}
+        return list(table.get(exercise, ()))
+
+    def __call__(self, exercise: str, answer: object, seconds: float, printed: Callable[[], str] = str) -> Verdict:
+        """Test an answer with the public check, then the hidden ones.
+
+        ``printed`` tells what the answer itself printed. Raises Ended where the student's process ended.
+        """
+        if self._problem:
+            return Verdict("broken", self._problem)
+        # The same stream for everybody and at every run; what the checks draw of it is theirs alone.
+        torch.manual_seed(self._seed)
+        shown = io.StringIO()
+        try:
+            with _alarm(seconds), redirect_stdout(shown), redirect_stderr(io.StringIO()):
+                self._modules[0].check(exercise, answer)
+                if self._hidden:
+                    self._modules[1].run_hidden(exercise, answer, self._seed)
+        except AssertionError as error:  # CheckFailed, whose text is written for the student
+            return Verdict("failed", str(error))
+        except EndedTheProgram as error:
+            return Verdict("failed", f"{exercise} ended the program ({type(error).__name__}).")
+        except _Overtime:
+            return Verdict("failed", f"{exercise}: the check did not end within {seconds:.3g} s with what came back.")
+        except Exception as error:  # the checks turn whatever an answer raises into CheckFailed, so this is theirs
+            return Verdict("broken", f"the checks of {exercise} raised {type(error).__name__}: {error}")
+        return Verdict("passed", "", (printed() + shown.getvalue())[-SHOWN:])
 
 
-def first_line(code: str) -> str:
-    """The first line of a cell that isn't blank, to tell it by."""
-    return next((line.strip()[:60] for line in code.splitlines() if line.strip()), "")
+class _Overtime(BaseException):
+    """The check's own work takes too long: what came back is monstrous."""
 
 
-def _record_trouble(done: Execution, reply: "Reply", where: str, seconds: float, limits: Limits) -> None:
-    if reply.status == "died":
-        done.trouble("kernel-died", f"{where} ended the kernel")
-    elif reply.status == "timed-out":
-        done.trouble("timed-out", f"{where} did not end within {seconds:.3g} s")
-    elif reply.status == "runaway":
-        done.trouble("too-much-output", f"{where} printed more than {limits.runaway_bytes / 1e6:g} MB")
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise _Overtime after so many seconds, where that can be done."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Overtime
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Later than the deadline of what the other process is asked for, which is told more exactly.
+    signal.setitimer(signal.ITIMER_REAL, seconds + 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
-@dataclass
-class Reply:
-    """What came of one piece of code. ``status``: "ok", "error", "timed-out", "runaway" (printed on and on), "died"."""
-
-    status: str
-    outputs: list[NotebookNode]
-    count: int | None = None
-    value: str | None = None
-    problem: str = ""
+# ------------------------------------------------------------------ a notebook's process
 
 
-class _ThisPython(KernelSpecManager):
-    """Runs kernels in this very Python, whatever "python3" means to Jupyter on this machine."""
+class Session:
+    """One notebook's process, from its start to its end."""
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Python 3",
-            language="python",
-        )
-
-
-class Kernel:
-    """A fresh kernel in ``cwd``, with its own IPython profile, gone at the end with whatever it started."""
-
-    def __init__(self, scratch: Path, cwd: Path, limits: Limits) -> None:
+    def __init__(self, scratch: Path, limits: Limits, files: SideFiles = NO_FILES) -> None:
         self.limits = limits
-        environment = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
-        environment |= {name: value for name, value in DEFAULTS.items() if name not in environment}
-        environment |= {"IPYTHONDIR": str(scratch / "ipython"), "PYTHONPATH": os.pathsep.join(_import_path())}
-        self._manager = KernelManager(
-            kernel_spec_manager=_ThisPython(),
-            connection_file=str(scratch / "connection.json"),
-            # Sockets in the scratch folder, not on the network, where the system has them and the name is short enough.
-            transport="ipc" if os.name == "posix" and len(str(scratch)) < 70 else "tcp",
-        )
-        self._manager.start_kernel(
-            cwd=str(cwd),
-            env=environment,
-            extra_arguments=["--HistoryManager.hist_file=:memory:"],
-            # What goes past the notebook, straight to the process's own streams, is nobody's to read.
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._client = self._manager.client()
-        self._client.start_channels()
         self.alive = True
-
-    def __enter__(self) -> "Kernel":
+        self._outputs = _Outputs(limits.kept_bytes)
+        self._remote = Remote(_start(scratch, limits), self._came)
         try:
-            self._client.wait_for_ready(timeout=self.limits.start_seconds)
-        except BaseException:
-            self.__exit__()
-            raise
+            contents = [(file.name, file.read_bytes()) for file in files.files]
+            self._remote.deadline = time.monotonic() + limits.start_seconds
+            names = [(name, len(content)) for name, content in contents]
+            self._remote.ask("files", b"".join(content for _, content in contents), files=names)
+        except Ended as ended:
+            self._remote.process.kill()
+            raise RuntimeError(f"the process for a notebook does not start: {ended.why} {ended.detail}") from None
+
+    def __enter__(self) -> "Session":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
+        self._remote.process.kill()
 
-    def execute(self, code: str, seconds: float, expression: str | None = None) -> Reply:
-        """Run code, then evaluate ``expression`` in its namespace; ``value`` is the repr of what that gave.
+    def execute(self, code: str, seconds: float) -> tuple[list[NotebookNode], int | None, str]:
+        """Run a cell; its outputs, its number, and "" or the reason why it was ended (see Ended)."""
+        self._outputs = _Outputs(self.limits.kept_bytes)
+        self._remote.deadline = time.monotonic() + seconds
+        count, why = None, ""
+        try:
+            told, _ = self._remote.ask("cell", code=code)
+            count = told.get("count") if type(told.get("count")) is int else None
+        except Ended as ended:
+            why = ended.why
+            self._stop(why)
+            self._outputs.outputs.append(_error("Stopped" if self.alive else "KernelDied", _WHY[why]))
+        return self._outputs.outputs, count, why
 
-        With an expression nothing is shown, only evaluated.
-        """
-        message = self._client.execute(
-            code,
-            silent=expression is not None,
-            user_expressions={} if expression is None else {"value": expression},
-            allow_stdin=False,
-            stop_on_error=False,
-        )
-        collected = _Outputs(self.limits.kept_bytes)
-        stopped = self._follow(message, time.monotonic() + seconds, collected)
-        if stopped == "died":
-            self.alive = False
-        elif stopped:
-            collected.stopping = True
-            self._stop(message, collected)
-        if stopped:
-            name = "KernelDied" if stopped == "died" else "Stopped"
-            return Reply(stopped, [*collected.outputs, _error(name, _WHY[stopped])])
-        reply = self._shell_reply(message)
-        value = reply.get("user_expressions", {}).get("value", {})
-        return Reply(
-            str(reply.get("status", "error")),
-            collected.outputs,
-            reply.get("execution_count"),
-            value.get("data", {}).get("text/plain"),
-            f"{value.get('ename', '')} {value.get('evalue', '')}".strip(),
-        )
-
-    def _follow(self, message: str, deadline: float, collected: "_Outputs") -> str:
-        """Collect what comes of a request until it is done: "" then, or the reason for not waiting any longer."""
-        while (left := deadline - time.monotonic()) > 0:
-            if not collected.stopping and collected.seen > self.limits.runaway_bytes:
-                return "runaway"
+    def judge(self, checks: Checks, exercise: Exercise, place: Path, seconds: float) -> tuple[Verdict, str]:
+        """Test the answer that stands in the notebook now; the verdict, and "" or why the process was ended."""
+        self._outputs = _Outputs(0)
+        self._remote.deadline = time.monotonic() + seconds
+        self._remote.printed = ""
+        name = exercise.name
+        try:
             try:
-                news = self._client.get_iopub_msg(timeout=min(left, 0.2))
-            except Empty:
-                if not self._manager.is_alive():
-                    return "died"
-                continue
-            except ValueError:  # a message that is not signed by the kernel
-                continue
-            if news["parent_header"].get("msg_id") != message:
-                continue
-            if news["msg_type"] == "status" and news["content"].get("execution_state") == "idle":
-                return ""
-            collected.add(news)
-        return "timed-out"
+                answer = self._remote.bind(name)
+            except KeyError:
+                return Verdict("failed", f"{name} is not defined: its cell is missing, or it raised an error."), ""
+            self._remote.lock(checks.locked(name))
+            if exercise.file is not None and callable(answer):
+                answer = self._fetched(answer, place)
+            verdict = checks(name, answer, seconds, lambda: self._remote.printed)
+            self._remote.lock([])
+        except Ended as ended:
+            self._stop(ended.why)
+            if self.alive and not self._unlock():
+                self._end()
+            return Verdict("failed", f"{name} {_IN_A_CHECK[ended.why].format(seconds=f'{seconds:.3g}')}"), ended.why
+        return verdict, ""
 
-    def _stop(self, message: str, collected: "_Outputs") -> None:
-        """Interrupt what runs, and read away what it had still to say; kill the kernel if it goes on regardless.
+    def _unlock(self) -> bool:
+        self._remote.deadline = time.monotonic() + self.limits.grace_seconds
+        try:
+            self._remote.lock([])
+        except Ended:
+            return False
+        return True
 
-        The interrupt is sent again and again, since Python swallows one that arrives within a callback. A cell that has
-        printed a flood ends only when that is on its way, so it may take longer than one that is silent.
-        """
-        end = time.monotonic() + _DRAIN_SECONDS
-        silent_since, seen = time.monotonic(), collected.seen
-        while time.monotonic() < min(end, silent_since + self.limits.grace_seconds):
-            self._manager.interrupt_kernel()
-            came = self._follow(message, time.monotonic() + 0.5, collected)
-            if came == "":
-                return
-            if came == "died":
-                break
-            if collected.seen > seen:
-                silent_since, seen = time.monotonic(), collected.seen
-        self._manager.shutdown_kernel(now=True)
+    def _fetched(self, answer: Callable[[], Any], place: Path) -> Callable[[], Any]:
+        """The answer, with the file that it names brought over here."""
+
+        def fetch() -> Any:
+            path = answer()
+            if not isinstance(path, str | PurePath):
+                return path
+            here = place / PurePath(path).name
+            content = self._remote.read_file(str(path), self.limits.file_bytes)
+            if content is None:
+                here.unlink(missing_ok=True)
+            else:
+                here.write_bytes(content)
+            return str(here)
+
+        return fetch
+
+    def _came(self, kind: str, content: dict[str, Any], size: int) -> None:
+        self._outputs.add(kind, content, size)
+        if not self._outputs.stopping and self._outputs.seen > self.limits.runaway_bytes:
+            raise Ended("runaway")
+
+    def _stop(self, why: str) -> None:
+        """Break off what runs; end the process if it goes on regardless."""
+        self._outputs.stopping = True
+        if why in ("died", "malformed") or not self._remote.settle(self.limits.grace_seconds):
+            self._end()
+
+    def _end(self) -> None:
+        self._remote.process.kill()
         self.alive = False
 
-    def _shell_reply(self, message: str) -> dict[str, Any]:
-        """The kernel's answer to a request that is done; empty if it gave none."""
-        end = time.monotonic() + self.limits.grace_seconds
-        while (left := end - time.monotonic()) > 0:
-            try:
-                reply = self._client.get_shell_msg(timeout=left)
-            except (Empty, ValueError):
-                continue
-            if reply["parent_header"].get("msg_id") == message:
-                content: dict[str, Any] = reply["content"]
-                return content
-        return {}
 
-
-_DRAIN_SECONDS = 60.0
 _WHY = {
     "timed-out": "This cell did not end in time, and was stopped.",
     "runaway": "This cell printed without end, and was stopped.",
     "died": "This cell ended the kernel. Nothing after it could run.",
+    "malformed": "This cell interfered with the grading. Nothing after it could run.",
 }
+_IN_A_CHECK = {
+    "timed-out": "did not come back within {seconds} s.",
+    "runaway": "printed without end while it was tested.",
+    "died": "ended the kernel while it was tested.",
+    "malformed": "interfered with the grading, and was stopped.",
+}
+
+
+def _start(scratch: Path, limits: Limits) -> Process:
+    if limits.unsafe:
+        work = scratch / "work"
+        work.mkdir()
+        return Unconfined(work, limits.start_seconds)
+    most = limits_of(limits.memory_bytes, limits.scratch_bytes, limits.total_seconds)
+    for again in (True, False):
+        sandbox = _sandbox(limits.start_seconds)
+        try:
+            return sandbox.start(most)
+        except (NoSandbox, OSError):  # the warm process itself may have been killed, for its memory perhaps
+            sandbox.close()
+            _sandbox.cache_clear()
+            if not again:
+                raise
+    raise AssertionError("unreachable")
+
+
+@functools.cache
+def _sandbox(start_seconds: float) -> Sandbox:
+    """The warm process of this one. It ends with this one."""
+    return Sandbox(start_seconds)
 
 
 def _error(name: str, text: str) -> NotebookNode:
     return new_output("error", ename=name, evalue=text, traceback=[text])
-
-
-def _import_path() -> list[str]:
-    """What the kernel adds to its path: this repository, and whatever this process was given in the same way."""
-    given = os.environ.get("PYTHONPATH", "")
-    return [str(REPOSITORY), *(part for part in given.split(os.pathsep) if part)]
 
 
 class _Outputs:
@@ -402,9 +399,8 @@ class _Outputs:
         self.full = False
         self.stopping = False  # what comes now is read away
 
-    def add(self, message: dict[str, Any]) -> None:
-        """Take one message from the kernel; what is no output is passed over."""
-        content, kind = message["content"], message["msg_type"]
+    def add(self, kind: str, content: dict[str, Any], size: int) -> None:
+        """Take one message, of so many bytes; what is no output is passed over."""
         if kind == "clear_output":
             self._clear_first = True
             if not content.get("wait"):
@@ -412,7 +408,6 @@ class _Outputs:
             return
         if kind not in ("stream", "display_data", "execute_result", "error", "update_display_data"):
             return
-        size = len(json.dumps(content, default=str))
         self.seen += size
         if self.full or self.stopping:
             return
@@ -423,14 +418,15 @@ class _Outputs:
             return
         if self._clear_first:
             self._clear()
-        display = (content.get("transient") or {}).get("display_id")
+        output = _output(kind, content)
+        if output is None:
+            return
+        transient = content.get("transient")
+        display = transient.get("display_id") if isinstance(transient, dict) else None
+        display = display if isinstance(display, str) else ""
         if kind == "update_display_data":
             if display in self._displays:
-                self._displays[display].update(data=content.get("data", {}), metadata=content.get("metadata", {}))
-            return
-        try:
-            output = output_from_msg(message)
-        except (KeyError, ValueError):
+                self._displays[display].update(data=output.data, metadata=output.metadata)
             return
         last = self.outputs[-1] if self.outputs else None
         if kind == "stream" and last is not None and last.get("name") == output.name:
@@ -443,3 +439,25 @@ class _Outputs:
     def _clear(self) -> None:
         self.outputs.clear()
         self._clear_first = False
+
+
+def _output(kind: str, content: dict[str, Any]) -> NotebookNode | None:
+    """An output as a notebook holds it; None if what came is none. It may have been made by a student's code."""
+    if kind == "stream":
+        name, text = content.get("name"), content.get("text")
+        if name in ("stdout", "stderr") and isinstance(text, str):
+            return new_output("stream", name=name, text=text)
+        return None
+    if kind == "error":
+        name, value, lines = content.get("ename"), content.get("evalue"), content.get("traceback")
+        if isinstance(name, str) and isinstance(value, str) and isinstance(lines, list):
+            return new_output("error", ename=name, evalue=value, traceback=[str(line) for line in lines])
+        return None
+    data, metadata = content.get("data"), content.get("metadata")
+    if not isinstance(data, dict) or not isinstance(metadata, dict):
+        return None
+    data = {mime: value for mime, value in data.items() if isinstance(value, str) or mime.endswith("json")}
+    if kind == "execute_result":
+        count = content.get("execution_count")
+        return new_output(kind, data=data, metadata=metadata, execution_count=count if type(count) is int else None)
+    return new_output("display_data", data=data, metadata=metadata)

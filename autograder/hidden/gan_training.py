@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from genmodels.checks import Property
 from genmodels.checks.gan_training import (
+    Column,
     ToyGame,
     ToyPenalty,
     digits_generator_properties,
@@ -59,17 +59,6 @@ def _step(who: str, seed: int) -> tuple[Property, ...]:
         Property("the loss and the step are right for logits of any size", stands_large_logits),
         Property("the examples and the codes are left as they were", leaves_its_inputs_alone),
     )
-
-
-class Column(nn.Module):
-    """A critic with outputs (B, 1) in place of (B,)."""
-
-    def __init__(self, critic: nn.Module) -> None:
-        super().__init__()
-        self.critic = critic
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.critic(x)[:, None]
 
 
 def _gradient_penalty(seed: int) -> tuple[Property, ...]:

@@ -6,9 +6,10 @@ instructor's grader adds its own.
 """
 
 from genmodels.checks import diffusion_model, diffusion_process, gan_game, gan_training, vae_bound, vae_model
+from genmodels.checks._locked import LOCKED
 from genmodels.checks._property import CheckFailed, Exercise, Property, run_properties
 
-__all__ = ["EXERCISES", "CheckFailed", "Exercise", "Property", "check", "run_properties"]
+__all__ = ["EXERCISES", "LOCKED", "CheckFailed", "Exercise", "Property", "check", "run_properties"]
 
 NOTEBOOKS = (vae_bound, vae_model, gan_game, gan_training, diffusion_process, diffusion_model)
 EXERCISES: dict[str, Exercise] = {exercise.name: exercise for book in NOTEBOOKS for exercise in book.EXERCISES}

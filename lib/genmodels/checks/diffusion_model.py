@@ -156,6 +156,18 @@ class ToyDenoiser(nn.Module):
         self.calls.append(Call(xt.detach().clone(), t.clone(), out.detach(), self.training, torch.is_grad_enabled()))
         return out
 
+    def told(self) -> list[Call]:
+        """What it noted, for a check in another process; see :meth:`hear`."""
+        return self.calls
+
+    def hear(self, told: list[tuple[Any, ...]]) -> None:
+        """Take in what this network was asked where it was called; what it answered is computed here once more."""
+        self.calls = []
+        for xt, t, _, training, gradients in told:
+            with torch.no_grad():
+                self(xt, t)
+            self.calls[-1] = self.calls[-1]._replace(training=bool(training), gradients=bool(gradients))
+
 
 def predicted(xt: Tensor, t: Tensor, weight: Tensor, drift: Tensor) -> Tensor:
     """The toy network's function, for weights of any precision."""

@@ -37,6 +37,15 @@ class ToyPlayer(nn.Module):
         hidden = torch.tanh(self.norm(x.flatten(1) @ self.weight.T))
         return hidden if self.out is None else hidden @ self.out
 
+    def told(self) -> list[bool]:
+        """What it noted, for a check in another process; see :meth:`hear`."""
+        return self.modes
+
+    def hear(self, told: list[bool]) -> None:
+        """Take in what this network noted where it was called."""
+        assert isinstance(told, list), "the network's notes are lost"
+        self.modes = [bool(mode) for mode in told]
+
 
 class ToyGame:
     """Two small networks, their optimizers, batches and codes; what each step must do, by torch.distributions.
@@ -261,6 +270,17 @@ class ToyCritic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         flat = x.flatten(1)
         return 0.5 * ((flat @ self.matrix) * flat).sum(1) + flat @ self.b
+
+
+class Column(nn.Module):
+    """A critic with outputs (B, 1) in place of (B,)."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.critic(x)[:, None]
 
 
 class ToyPenalty:

@@ -1,0 +1,76 @@
+"""The inner wall: what a forked process gives up before it runs a student's code.
+
+The outer wall is bubblewrap's, around the process that forks: a read-only file system with nothing of the course in it
+but the library, no network, no capabilities, nobody's user. Each submission then gets namespaces, a scratch folder and
+limits of its own here, and loses the system calls that it has no use for.
+"""
+
+import ctypes
+import os
+import resource
+from collections.abc import Callable
+from typing import Any
+
+SCRATCH = "/scratch"
+NEW_NAMESPACES = 0x00020000 | 0x10000000 | 0x20000000 | 0x08000000 | 0x40000000  # mount, user, pid, ipc, net
+NO_SUID_DEV, READ_ONLY = 0x2 | 0x4, 0x1
+NO_NEW_PRIVILEGES, SET_SECCOMP, SECCOMP_FILTER = 38, 22, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare() -> None:
+    """Enter namespaces of one's own; the next child is the first process of the new one.
+
+    Raises
+    ------
+    OSError
+        If the kernel does not let us.
+    """
+    user, group = os.getuid(), os.getgid()
+    _call(_libc.unshare, NEW_NAMESPACES)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def enter(limits: dict[str, int], rules: bytes) -> None:
+    """Take a fresh scratch folder, the limits, and the filter of system calls (a compiled BPF program)."""
+    size = f"size={limits['scratch_bytes']},nr_inodes=10000,mode=700".encode()
+    data = _data_bytes()
+    for place, options, flags in (
+        (SCRATCH, size, NO_SUID_DEV),
+        ("/dev/shm", size, NO_SUID_DEV),
+        ("/proc", b"size=4096", NO_SUID_DEV | READ_ONLY),  # the other processes' names and files stood there
+    ):
+        _call(_libc.mount, b"tmpfs", place.encode(), b"tmpfs", flags, options)
+    for name in ("work", "home", "tmp"):
+        os.mkdir(f"{SCRATCH}/{name}")
+    os.chdir(f"{SCRATCH}/work")
+    for what, most in (
+        (resource.RLIMIT_DATA, data + limits["memory_bytes"]),
+        (resource.RLIMIT_FSIZE, limits["scratch_bytes"]),
+        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+    program = _Program(len(rules) // 8, ctypes.cast(ctypes.create_string_buffer(rules), ctypes.c_void_p))
+    _call(_libc.prctl, NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _call(_libc.prctl, SET_SECCOMP, SECCOMP_FILTER, ctypes.byref(program), 0, 0)
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+def _data_bytes() -> int:
+    """What this process has of private memory already, in bytes."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmData"))
+    return int(line.split()[1]) * 1024
+
+
+def _call(function: Callable[..., int], *arguments: Any) -> None:
+    if function(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{os.strerror(number)} ({function.__name__})")

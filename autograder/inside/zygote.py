@@ -1,0 +1,65 @@
+"""A warm process in the sandbox that forks one for each submission: torch's import costs seconds, a fork milliseconds.
+
+The judge sends "fork" with one end of a socket over the control socket. The child enters the inner wall and serves
+there; a descriptor of its process goes back, by which the judge can interrupt and kill it.
+"""
+
+import array
+import json
+import os
+import signal
+import socket
+import sys
+
+from . import confine
+from .student import main, warm
+
+MOST = 1 << 20
+
+
+def serve(control: socket.socket) -> None:
+    """Fork until the judge hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    shell = warm()
+    control.send(b"warm")
+    while True:
+        request, given, _, _ = socket.recv_fds(control, MOST, 1)
+        if not request:
+            os._exit(0)
+        child = os.fork()
+        if child == 0:
+            _become_a_student(request, given[0], control, shell)
+        os.close(given[0])
+        os.waitpid(child, 0)
+
+
+def _become_a_student(request: bytes, descriptor: int, control: socket.socket, shell: object) -> None:
+    """In the child: enter namespaces, fork their first process, tell the judge of it, and leave."""
+    try:
+        size = int.from_bytes(request[:4], "big")
+        limits, rules = json.loads(request[4 : 4 + size]), request[4 + size :]
+        confine.unshare()
+        student = os.fork()
+        if student == 0:
+            control.close()
+            # Not before the judge has our descriptor: it sends a byte when it has.
+            sock = socket.socket(fileno=descriptor)
+            if sock.recv(1) == b"":
+                os._exit(0)
+            try:
+                confine.enter(limits, rules)
+            except BaseException as error:
+                sock.send(f"\0{type(error).__name__}: {error}".encode())
+                os._exit(1)
+            sock.send(b"\1")
+            main(sock, shell)  # type: ignore[arg-type]
+        handle = array.array("i", [os.pidfd_open(student)])
+        control.sendmsg([b"student"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handle)])
+        os._exit(0)
+    except BaseException as error:
+        control.send(f"failed: {type(error).__name__}: {error}".encode())
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
