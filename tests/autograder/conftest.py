@@ -13,7 +13,7 @@ from nbgrader.api import Gradebook
 
 from autograder.cluster import local_cluster
 from autograder.course import own_tools_first
-from autograder.execute import Kernel, Limits, _Judge
+from autograder.execute import Limits
 from autograder.release import release
 from autograder.template import Assignment, Template, read_templates
 
@@ -54,22 +54,6 @@ def template(root: Path) -> Template:
 @pytest.fixture(scope="session")
 def assignment(template: Template) -> Assignment:
     return Assignment("toy", {"lesson": template}, *CHECKS)
-
-
-@pytest.fixture(scope="session")
-def kernel_and_judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kernel, _Judge]]:
-    """A kernel that is ready to test answers to the course's own exercises: it takes seconds to start."""
-    scratch = tmp_path_factory.mktemp("scratch")
-    (scratch / "work").mkdir()
-    with Kernel(scratch, scratch / "work", Limits()) as kernel:
-        yield kernel, _Judge(kernel, Assignment("vae", {}), seed=3)
-
-
-@pytest.fixture(scope="session")
-def cluster(toy_checks) -> Iterator[Callable[[], AbstractContextManager]]:
-    """Two workers on this machine, for all tests: starting them takes seconds."""
-    with local_cluster(2) as client:
-        yield lambda: nullcontext(client)
 
 
 @pytest.fixture(scope="session")
