@@ -57,6 +57,13 @@ def assignment(template: Template) -> Assignment:
 
 
 @pytest.fixture(scope="session")
+def cluster(toy_checks) -> Iterator[Callable[[], AbstractContextManager]]:
+    """Two workers on this machine, for all tests: starting them takes seconds."""
+    with local_cluster(2) as client:
+        yield lambda: nullcontext(client)
+
+
+@pytest.fixture(scope="session")
 def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gradebook to copy: making one costs nbgrader seconds."""
     path = tmp_path_factory.mktemp("gradebook") / "gradebook.db"
