@@ -30,9 +30,9 @@ from scipy.sparse import coo_array, csr_array, triu
 GRAM, WINDOW = 12, 5
 # A pair of students is told if this part of all that the one wrote is with the other, and is worth this many hashes
 # that nobody else has. Independent right answers to our exercises stay below 0.15.
-SHARE, WORTH = 0.5, 20.0
+SHARE, WORTH = 0.6, 20.0
 # So it is for this part of one answer, of which only hashes count that no more than RARE students have.
-SHARE_OF_ANSWER, WORTH_OF_ANSWER, RARE = 0.8, 12.0, 3
+SHARE_OF_ANSWER, WORTH_OF_ANSWER, RARE = 0.8, 16.0, 3
 # An answer is told if this part of it stands in one function of the library, in this many hashes at least.
 SHARE_OF_LIBRARY, WORTH_OF_LIBRARY = 0.7, 8
 MOST_CHARACTERS = 30_000  # of one piece
@@ -275,21 +275,23 @@ def find_copies(
     for name, source in library.items():
         for one in _hashes([source]) - ignored:
             functions[one].append(name)
-    found = []
+    found: dict[tuple[str, str], Pair] = {}
     for student, code in submissions.items():
         mine = {name: _hashes([source]) - ignored for name, source in code.items()}
         whole: set[int] = set().union(*mine.values())
         if len(whole & solved) >= max(WORTH, SHARE * len(whole)):
             share = len(whole & solved) / len(whole)
-            found.append(_pair(student, SOLUTION, code, solutions, share, whole & solved))
+            found[student, SOLUTION] = _pair(student, SOLUTION, code, solutions, share, whole & solved)
         for name, hashes in mine.items():
             shared = Counter(function for one in hashes for function in functions.get(one, ()))
             for function, number in shared.items():
                 if number >= max(WORTH_OF_LIBRARY, SHARE_OF_LIBRARY * len(hashes)):
                     both = hashes & _hashes([library[function]])
                     here, there = {name: code[name]}, {function: library[function]}
-                    found.append(_pair(student, function, here, there, number / len(hashes), both))
-    return sorted(found, key=lambda pair: (-pair.share, -pair.tokens, pair.first, pair.second))
+                    pair = _pair(student, function, here, there, number / len(hashes), both)
+                    if (student, function) not in found or pair.share > found[student, function].share:
+                        found[student, function] = pair
+    return sorted(found.values(), key=lambda pair: (-pair.share, -pair.tokens, pair.first, pair.second))
 
 
 def weight(students: int) -> float:
