@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -46,7 +46,7 @@ def grade(
     course: Course,
     limits: Limits,
     report: Report,
-    student: str | None = None,
+    student: str | Collection[str] | None = None,
     regrade: bool = False,
     checks: tuple[str, str] = ("genmodels.checks", "autograder.hidden"),
     cluster: Cluster = lambda: local_cluster(cores()),
@@ -57,8 +57,8 @@ def grade(
 
     ``report`` gets a line for each, in the order in which they are done, and ``progress`` how many are done, of how
     many that are to be graded. A submission whose files, checks and environment are those of an earlier run is skipped
-    (its result is None), unless ``regrade``. ``student`` picks one. The results come without the executed notebooks.
-    ``unit`` names, as "module:function", what grades one submission.
+    (its result is None), unless ``regrade``. ``student`` picks one, or several. The results come without the executed
+    notebooks. ``unit`` names, as "module:function", what grades one submission.
 
     Raises
     ------
@@ -72,9 +72,10 @@ def grade(
     for path in strays:
         report(f"ignored: {path} is " + ("a link" if path.is_symlink() else "in no student's folder"))
     if student is not None:
-        found = [one for one in found if one.student == student]
+        picked = {student} if isinstance(student, str) else set(student)
+        found = [one for one in found if one.student in picked]
     if not found:
-        wanted = "no student's folder" if student is None else f"no folder of student {student!r}"
+        wanted = "no student's folder" if student is None else f"no folder of student {' or '.join(map(repr, picked))}"
         raise UserError(f"{submissions} holds {wanted}; it should hold <student>/{name}/*.ipynb or <student>/*.ipynb")
     sources = read_assignment(root / "solutions", name)
     with course.lock():

@@ -1,38 +1,57 @@
-"""Feedback pages: nbgrader's ``generate_feedback``, made safe to open.
+"""Feedback pages: nbgrader's ``generate_feedback``, made safe to open, under a head that says how each exercise went.
 
 All HTML passes our sanitiser, and of an output's formats only those are kept that a page can show without running
-anything.
+anything. The head is put in afterwards, from the gradebook and the ledger, and every word in it is escaped.
 """
 
-from functools import partial
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
 from nbgrader.converters import GenerateFeedback
 
 from autograder.course import Course, nbgrader_errors
 from autograder.errors import UserError
-from autograder.results import Ledger
+from autograder.lateness import late_line, policy
+from autograder.marks import Item, Marks, Row, read_marks
+from autograder.release import book_pages
 from autograder.sanitise import FILTERS
+from autograder.source import read_assignment
 from autograder.submission import is_picture
 from autograder.template import CHECK_PREFIX
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FORMATS = {"text/html", "text/markdown", "text/latex", "text/plain", "image/svg+xml", "image/png", "image/jpeg"}
+CSS = (Path(__file__).parent / "pages" / "feedback.css").read_text(encoding="utf-8")
+LONGEST = 2000  # characters of a message
 
 
-def write_feedback(course: Course, assignment: str, student: str | None = None) -> list[Path]:
+@dataclass(frozen=True)
+class Reading:
+    """Where the book explains an exercise: an equation's label, its chapter's title, and its address if it has one."""
+
+    label: str
+    chapter: str
+    address: str = ""
+
+
+def write_feedback(
+    course: Course, assignment: str, student: str | None = None, readings: Mapping[str, Reading] | None = None
+) -> list[Path]:
     """Write ``feedback/<student>/<assignment>/*.html`` for every graded student, or one; return the pages.
+
+    ``readings`` tells by exercise where to read about it.
 
     Raises
     ------
     UserError
         If nothing was graded, or nothing of that student.
     """
-    waiting = _waiting(course, assignment)
+    marks = read_marks(course, assignment)
     autograded = course.root / "autograded"
     graded = [path.parent for path in autograded.glob(f"*/{assignment}") if student in (None, path.parent.name)]
     if not graded:
@@ -41,15 +60,44 @@ def write_feedback(course: Course, assignment: str, student: str | None = None) 
     config.HTMLExporter.sanitize_html = True
     config.HTMLExporter.filters = FILTERS
     converter = course.converter(GenerateFeedback, config)
-    summary = partial(_add_summary, waiting, Ledger(course.ledger))
-    converter.preprocessors = [_safe_outputs, *converter.preprocessors, summary]
+    converter.preprocessors = [_safe_outputs, *converter.preprocessors]
     with nbgrader_errors(f"nbgrader can't write feedback for {assignment}"):
         converter.start()
-    return [
-        page
-        for folder in sorted(graded)
-        for page in sorted(course.folder("feedback", folder.name, assignment).glob("*.html"))
-    ]
+    chosen = policy(course, assignment)
+    rows = {row.student: row for row in marks.rows}
+    pages = []
+    for folder in sorted(graded):
+        for page in sorted(course.folder("feedback", folder.name, assignment).glob("*.html")):
+            told = "" if chosen is None else chosen.describe(assignment)
+            _put_head(page, head(marks, rows[folder.name], page.stem, readings or {}, told))
+            pages.append(page)
+    return pages
+
+
+def find_readings(root: Path, assignment: str, book: str | None = None) -> dict[str, Reading]:
+    """Where the book explains each exercise of an assignment; ``book`` is its address, if ``_config.yml`` has none.
+
+    Raises
+    ------
+    UserError
+        If the assignment has no sources, or an exercise names an equation that no page has.
+    """
+    pages, base = book_pages(root)
+    pages = pages or {}
+    base = (book or base).rstrip("/")
+    readings = {}
+    for source in read_assignment(root / "solutions", assignment):
+        for name, cell in source.exercises.items():
+            label = str(cell.metadata["equation"])
+            page = pages.get(label)
+            if page is None and pages:
+                raise UserError(f"{source.path}: exercise {name!r} names the equation {label!r}, which no page has")
+            address = f"{base}/{page.path.removesuffix('.md')}.html#equation-{label}" if base and page else ""
+            readings[name] = Reading(label, page.title if page else "", address)
+    return readings
+
+
+# ------------------------------------------------------------------ what students' code displayed
 
 
 def _safe_outputs(notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
@@ -70,39 +118,89 @@ def _can_show(kind: str, data: object) -> bool:
     return is_picture(kind, data) if kind in ("image/png", "image/jpeg") else kind in FORMATS
 
 
-def _waiting(course: Course, assignment: str) -> set[tuple[str, str, str]]:
-    """The answers that nobody has graded yet, as (student, notebook, exercise)."""
-    with course.gradebook(assignment) as gradebook:
-        return {
-            (submission.student.id, notebook.name, grade.name)
-            for submission in gradebook.find_assignment(assignment).submissions
-            for notebook in submission.notebooks
-            for grade in notebook.grades
-            if grade.needs_manual_grade and grade.manual_score is None
-        }
+# ------------------------------------------------------------------ the head of a page
 
 
-def _add_summary(
-    waiting: set[tuple[str, str, str]], ledger: Ledger, notebook: NotebookNode, resources: dict[str, Any]
-) -> tuple[NotebookNode, dict[str, Any]]:
-    """Put what each exercise earned, and what was missed in it, at the head of the page, in words."""
-    about = resources["nbgrader"]
-    record = ledger.last(about["assignment"], about["student"]) or {"exercises": [], "notes": []}
-    messages = {exercise["name"]: exercise["message"] for exercise in record["exercises"]}
-    items = []
-    for cell in notebook.cells:
-        flags = cell.metadata.get("nbgrader", {})
-        if not flags.get("grade"):
-            continue
-        name = flags["grade_id"].removeprefix(CHECK_PREFIX)
-        if (about["student"], about["notebook"], flags["grade_id"]) in waiting:
-            told = f"{flags['points']:g} points, to be graded by hand."
-        else:
-            told = f"{flags['score']:g} of {flags['points']:g} points."
-            if flags["score"] < flags["points"]:
-                first = next(iter(messages.get(name, "").splitlines()), "")
-                told = f"{told} {first.removeprefix(f'{name}: ')}".strip()
-        items.append(f"<li><b>{escape(name)}</b>: {escape(told)}</li>")
-    items += [f"<li>Note: {escape(note)}.</li>" for note in record["notes"]]
-    notebook.cells.insert(0, new_markdown_cell("<ul>\n" + "\n".join(items) + "\n</ul>"))
-    return notebook, resources
+def _put_head(path: Path, text: str) -> None:
+    page = path.read_text(encoding="utf-8")
+    page = page.replace(
+        "</head>",
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>\n{CSS}</style>\n</head>',
+        1,
+    )
+    page = page.replace('<div class="container">', f'<div class="container">\n{text}', 1)
+    path.write_text(page, encoding="utf-8")
+
+
+def head(marks: Marks, row: Row, notebook: str, readings: Mapping[str, Reading], late_policy: str = "") -> str:
+    """How each exercise of a notebook went, as HTML: its points, what was missed, and where to read about it."""
+    at = [i for i, item in enumerate(marks.items) if item.notebook == notebook]
+    points = sum(row.scores[i] or 0.0 for i in at)
+    most = sum(marks.items[i].points for i in at)
+    waiting = sum(row.scores[i] is None for i in at)
+    lines = []
+    if row.outcome != "graded":
+        lines.append(f"Something went wrong when this was run: {row.record.get('message') or row.outcome}.")
+    if waiting:
+        lines.append(
+            f"{waiting} answer{'s wait' if waiting > 1 else ' waits'} to be graded by hand and may add points."
+        )
+    if late := late_line(row.seconds_late, row.penalty):
+        lines.append(f"Handed in {late}{' of all notebooks together' if row.penalty else ''}. {late_policy}")
+    lines += [f"Note: {note}." for note in row.record.get("notes", [])]
+    records = {one["name"]: one for one in row.record.get("exercises", [])}
+    cards = [_card(marks.items[i], row.scores[i], records.get(marks.items[i].name, {}), readings) for i in at]
+    return (
+        f'<section class="gm-head">\n<h1>{escape(marks.assignment)}: {escape(notebook)}</h1>\n'
+        f'<p class="gm-total"><b>{points:g}</b> of {most:g} points</p>\n'
+        + "".join(f'<p class="gm-line">{escape(line.strip())}</p>\n' for line in lines)
+        + f'<ul class="gm-cards">\n{"".join(cards)}</ul>\n'
+        + '<p class="gm-line">Your notebook, as it was graded:</p>\n</section>\n'
+    )
+
+
+def _card(item: Item, score: float | None, record: Mapping[str, Any], readings: Mapping[str, Reading]) -> str:
+    status = str(record.get("status", ""))
+    message = str(record.get("message", ""))[:LONGEST]
+    if score is None:
+        kind, told, message = "wait", f"{item.points:g} points, to be graded by hand.", ""
+    else:
+        full = score >= item.points
+        kind = "full" if full else "part" if score > 0 else "none"
+        told = f"{score:g} of {item.points:g} points."
+        if full:
+            message = ""
+        elif status == "broken":
+            message = "The check itself failed; your instructor knows."
+        elif status == "unanswered":
+            message = "No answer was written."
+    word = {"wait": "to be read", "full": "right", "part": "in part", "none": "not yet"}[kind]
+    cell = f"{CHECK_PREFIX}{item.name}" if status not in ("by-hand", "unanswered") else item.name
+    more = _reading(readings.get(item.name)) if kind != "full" else ""
+    return (
+        f'<li class="gm-{kind}"><h2><a href="#{escape(cell, quote=True)}">{escape(item.name)}</a>: '
+        f'<span class="gm-word">{word}</span></h2>\n<p class="gm-points">{told}</p>\n'
+        f"{_message(message, item.name)}{more}</li>\n"
+    )
+
+
+def _message(message: str, name: str) -> str:
+    """A check's message: its first line says what does not hold, the indented ones show the smallest input for it."""
+    first, _, rest = message.removeprefix(f"{name}: ").partition("\n")
+    if not first:
+        return ""
+    parts = [f"<p>{escape(first)}</p>"]
+    shown = [line for line in rest.splitlines() if line.startswith("  ")]
+    if shown:
+        parts.append(f"<pre>{escape(textwrap.dedent(chr(10).join(shown)))}</pre>")
+    parts += [f'<p class="gm-soft">{escape(line)}</p>' for line in rest.splitlines() if line and line not in shown]
+    return "\n".join(parts) + "\n"
+
+
+def _reading(reading: Reading | None) -> str:
+    if reading is None:
+        return ""
+    name = f"equation {reading.label}"
+    linked = f'<a href="{escape(reading.address, quote=True)}">{escape(name)}</a>' if reading.address else escape(name)
+    chapter = f" in the chapter ‘{escape(reading.chapter)}’" if reading.chapter else ""
+    return f'<p class="gm-soft">It stands on {linked}{chapter}.</p>\n'

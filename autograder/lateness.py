@@ -14,7 +14,7 @@ from nbgrader.plugins import LateSubmissionPlugin
 from traitlets import Dict, Float, TraitError
 from traitlets.config import Config
 
-from autograder.course import Course
+from autograder.course import Course, naming_trouble
 from autograder.errors import UserError
 
 PLUGIN = "autograder.lateness.LatePolicy"
@@ -105,7 +105,8 @@ def enter_due_date(course: Course, gradebook: Gradebook, assignment: str) -> Lat
         known = gradebook.find_assignment(assignment)
         if known.duedate != (due := due_date(chosen, assignment)):
             known.duedate = due
-            gradebook.db.commit()
+            with naming_trouble(course.database):
+                gradebook.db.commit()
     return chosen
 
 
@@ -114,6 +115,7 @@ def settle(course: Course, gradebook: Gradebook, assignment: str) -> None:
     chosen = enter_due_date(course, gradebook, assignment)
     if chosen is None:
         return
+    changes = {}
     for submission in gradebook.find_assignment(assignment).submissions:
         hours = chosen.extensions.get(assignment, {}).get(submission.student_id, 0)
         submission.extension = timedelta(hours=hours) if hours else None
@@ -121,8 +123,11 @@ def settle(course: Course, gradebook: Gradebook, assignment: str) -> None:
         for notebook in submission.notebooks:
             penalty = chosen.late_submission_penalty(submission.student_id, notebook.score, late) if late > 0 else None
             if notebook.late_submission_penalty != penalty:
-                notebook.late_submission_penalty = penalty
-    gradebook.db.commit()
+                changes[notebook] = penalty
+    with naming_trouble(course.database):
+        for notebook, penalty in changes.items():
+            notebook.late_submission_penalty = penalty
+        gradebook.db.commit()
 
 
 def late_line(seconds_late: float, penalty: float) -> str:

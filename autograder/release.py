@@ -6,9 +6,11 @@ inspected for leaks before it is written to ``notebooks/``. The same source give
 
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -171,30 +173,50 @@ def equation_links(root: Path) -> Link:
 
     It leads to the published book where ``_config.yml`` gives its address, and to the chapter's source otherwise.
     """
+    pages, base = book_pages(root)
+
+    def link(label: str) -> str:
+        if pages is None:
+            return f"equation {label}"
+        if label not in pages:
+            raise UserError(
+                f"equation {label!r} is labelled on no page of the book (known: {', '.join(pages) or 'none'})"
+            )
+        page = pages[label].path
+        if base:
+            return f"[equation {label}]({base}/{page.removesuffix('.md')}.html#equation-{label})"
+        return f"[equation {label}](../../{page})"
+
+    return link
+
+
+@dataclass(frozen=True)
+class BookPage:
+    """A page of the book: its path from the root, and its title."""
+
+    path: str
+    title: str
+
+
+def book_pages(root: Path) -> tuple[dict[str, BookPage] | None, str]:
+    """The page of every labelled equation, and the address of the published book; None where there is no book."""
     ledger_file = root / "book" / "_ext" / "ledger.py"
     if not ledger_file.is_file():
-        return lambda label: f"equation {label}"
+        return None, ""
     spec = importlib.util.spec_from_file_location("book_ledger", ledger_file)
     assert spec is not None
     assert spec.loader is not None
     ledger = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = ledger  # its dataclasses look themselves up there
     spec.loader.exec_module(ledger)
-    pages: dict[str, tuple[str, int]] = ledger.labels(root)
+    found: dict[str, tuple[str, int]] = ledger.labels(root)
+    titles = {}
+    for path in {page for page, _ in found.values()}:
+        heading = re.search(r"^# (.+)$", (root / path).read_text(encoding="utf-8"), re.MULTILINE)
+        titles[path] = heading[1].strip() if heading else path
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")) or {}
     base = str((config.get("html") or {}).get("baseurl") or "").rstrip("/")
-
-    def link(label: str) -> str:
-        if label not in pages:
-            raise UserError(
-                f"equation {label!r} is labelled on no page of the book (known: {', '.join(pages) or 'none'})"
-            )
-        page = pages[label][0]
-        if base:
-            return f"[equation {label}]({base}/{page.removesuffix('.md')}.html#equation-{label})"
-        return f"[equation {label}](../../{page})"
-
-    return link
+    return {label: BookPage(page, titles[page]) for label, (page, _) in found.items()}, base
 
 
 def find_leaks(source: Source, released: str) -> list[str]:
