@@ -10,6 +10,7 @@ from typing import Any
 from autograder.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
+FORMATS = ("generic", "canvas", "moodle", "gradescope")  # those of autograder.export, which takes a second to import
 EXIT_CODES = """\
 exit codes:
   0  done
@@ -65,43 +66,58 @@ def _parser() -> argparse.ArgumentParser:
     release.set_defaults(run=_release)
 
     grade = command("grade", "grade a folder of submissions", "grade vae --submissions downloads/vae --course grades")
-    grade.add_argument("assignment", metavar="ASSIGNMENT")
-    grade.add_argument(
-        "--submissions",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="holds <student>/<assignment>/*.ipynb or <student>/*.ipynb; nothing in it is changed",
-    )
-    _course_option(grade)
+    _grading_options(grade)
     grade.add_argument("--student", metavar="ID", help="grade this one only")
     grade.add_argument("--regrade", action="store_true", help="grade again what has not changed, too")
-    grade.add_argument("--workers", type=_number, metavar="N", help="processes on this machine (default: its cores)")
-    grade.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="use the Dask cluster there: tls://host:port, or tcp:// where nobody listens in; default: the one that "
-        "Dask's own configuration names, if it does",
-    )
-    for name, what in (("ca", "authority"), ("cert", "certificate"), ("key", "certificate's key")):
-        grade.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=f"the {what}, for tls:// (PEM)")
-    grade.add_argument("--cell-seconds", type=_seconds, default=60.0, metavar="S", help="limit of a cell (default: 60)")
-    grade.add_argument(
-        "--total-seconds", type=_seconds, default=600.0, metavar="S", help="limit of a notebook (default: 600)"
-    )
     grade.set_defaults(run=_grade)
+
+    regrade = command(
+        "regrade",
+        "grade some again although nothing changed",
+        "regrade vae --submissions downloads/vae --course grades --exercise kl_normal",
+    )
+    _grading_options(regrade)
+    regrade.add_argument("--student", action="append", metavar="ID", help="this one; may be said again for more")
+    regrade.add_argument(
+        "--exercise", metavar="NAME", help="those who lost points in this exercise, or did not reach it"
+    )
+    regrade.set_defaults(run=_regrade)
 
     feedback = command("feedback", "write a feedback page for each graded student", "feedback vae --course grades")
     feedback.add_argument("assignment", metavar="ASSIGNMENT")
     _course_option(feedback)
     feedback.add_argument("--student", metavar="ID", help="this one only")
+    feedback.add_argument(
+        "--book", metavar="URL", help="where the book is published, for links to its equations (default: _config.yml's)"
+    )
     feedback.set_defaults(run=_feedback)
 
-    export = command("export", "write the marks as a CSV", "export vae --course grades --csv vae.csv")
+    export = command("export", "write the marks as a CSV", "export vae --course grades --csv vae.csv --format canvas")
     export.add_argument("assignment", metavar="ASSIGNMENT")
     _course_option(export)
     export.add_argument("--csv", type=Path, required=True, metavar="FILE", help="where to write them ('-': stdout)")
+    export.add_argument("--format", choices=FORMATS, default="generic", help="whose columns (default: generic)")
+    export.add_argument(
+        "--column", metavar="NAME", help="what canvas or moodle calls the assignment (default: ASSIGNMENT)"
+    )
     export.set_defaults(run=_export)
+
+    report = command("report", "write a page on how the class did", "report vae --course grades --html vae.html")
+    report.add_argument("assignment", metavar="ASSIGNMENT")
+    _course_option(report)
+    report.add_argument("--html", type=Path, required=True, metavar="FILE", help="where to write it ('-': stdout)")
+    report.add_argument(
+        "--without-names", action="store_true", help="leave out all that is about single students, to show it in class"
+    )
+    report.set_defaults(run=_report)
+
+    roster = command("roster", "enter the students of a CSV into the gradebook", "roster class.csv --course grades")
+    roster.add_argument(
+        "file", type=Path, metavar="FILE", help="with a column id, and first_name, last_name, email, ..."
+    )
+    _course_option(roster)
+    roster.add_argument("--check", action="store_true", help="write nothing; say what would change")
+    roster.set_defaults(run=_roster)
 
     doctor = command("doctor", "look at a notebook before it is handed in", "doctor notebooks/vae/bound.ipynb")
     doctor.add_argument("notebook", type=Path, metavar="NOTEBOOK")
@@ -113,6 +129,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _grading_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("assignment", metavar="ASSIGNMENT")
+    parser.add_argument(
+        "--submissions",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="holds <student>/<assignment>/*.ipynb or <student>/*.ipynb; nothing in it is changed",
+    )
+    _course_option(parser)
+    parser.add_argument("--workers", type=_number, metavar="N", help="processes on this machine (default: its cores)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="use the Dask cluster there: tls://host:port, or tcp:// where nobody listens in; default: the one that "
+        "Dask's own configuration names, if it does",
+    )
+    for name, what in (("ca", "authority"), ("cert", "certificate"), ("key", "certificate's key")):
+        parser.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=f"the {what}, for tls:// (PEM)")
+    parser.add_argument(
+        "--cell-seconds", type=_seconds, default=60.0, metavar="S", help="limit of a cell (default: 60)"
+    )
+    parser.add_argument(
+        "--total-seconds", type=_seconds, default=600.0, metavar="S", help="limit of a notebook (default: 600)"
+    )
 
 
 def _course_option(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +201,20 @@ def _release(options: argparse.Namespace) -> int:
     for path in release(options.root, options.assignments, options.force):
         print(f"wrote {path}")
     return 0
+
+
+def _regrade(options: argparse.Namespace) -> int:
+    from autograder.course import Course
+    from autograder.marks import lost_points
+
+    picked = set(options.student or ())
+    if options.exercise:
+        picked |= lost_points(Course(options.course), options.assignment, options.exercise)
+        if not picked:
+            print(f"nobody lost points in {options.exercise}; nothing to grade again")
+            return 0
+    options.student, options.regrade = picked or None, True
+    return _grade(options)
 
 
 def _grade(options: argparse.Namespace) -> int:
@@ -243,25 +300,66 @@ class _Progress:
 
 def _feedback(options: argparse.Namespace) -> int:
     from autograder.course import Course
-    from autograder.feedback import write_feedback
+    from autograder.feedback import find_readings, write_feedback
+    from autograder.marks import read_marks
 
-    pages = write_feedback(Course(options.course), options.assignment, options.student)
+    course = Course(options.course)
+    readings = find_readings(options.root, options.assignment, options.book)
+    pages = write_feedback(course, options.assignment, options.student, readings)
     for page in pages:
         print(f"wrote {_here(page)}")
+    missing = [row.student for row in read_marks(course, options.assignment).rows if row.outcome == "missing"]
+    if missing and not options.student:
+        print(f"no page for {', '.join(missing)}: nothing was handed in")
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     from autograder.course import Course
-    from autograder.export import marks, to_csv, write_csv
+    from autograder.export import export
+
+    known, text = export(Course(options.course), options.assignment, options.format, options.column)
+    students = len(known.rows)
+    _write(options.csv, text, f"{students} {'student' if students == 1 else 'students'}")
+    if waiting := sum(bool(row.waiting) for row in known.rows):
+        whose = "1 student has" if waiting == 1 else f"{waiting} students have"
+        print(f"{whose} answers that nobody has graded by hand yet", file=sys.stderr)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from autograder.course import Course
+    from autograder.report import make_report
+    from autograder.report_page import needs_attention, report_html
+
+    report = make_report(Course(options.course), options.assignment, options.root)
+    text = report_html(report, names=not options.without_names)
+    _write(options.html, text, "; ".join(needs_attention(report)))
+    return 0
+
+
+def _roster(options: argparse.Namespace) -> int:
+    from autograder.course import Course
+    from autograder.roster import import_roster
 
     course = Course(options.course)
-    if str(options.csv) == "-":
-        print(to_csv(marks(course, options.assignment)), end="")
-    else:
-        students = write_csv(course, options.assignment, options.csv)
-        print(f"wrote {options.csv}: {students} {'student' if students == 1 else 'students'}")
-    return 0
+    done = import_roster(options.file, course, write=not options.check)
+    would = "would be " if options.check else ""
+    print(f"{len(done.new)} {would}new, {len(done.changed)} {would}changed, {len(done.same)} as they were")
+    if done.unlisted:
+        print(f"in the gradebook, and not in {options.file}: {', '.join(done.unlisted)}")
+    return 1 if options.check and (done.new or done.changed) else 0
+
+
+def _write(path: Path, text: str, what: str) -> None:
+    """Write a file, whole or not at all, and say so; to stdout if its name is '-', and then nothing else."""
+    if str(path) == "-":
+        print(text, end="")
+        return
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    print(f"wrote {path}: {what}")
 
 
 def _doctor(options: argparse.Namespace) -> int:

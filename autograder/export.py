@@ -3,9 +3,9 @@
 import csv
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 from autograder.course import Course
+from autograder.errors import UserError
 from autograder.lateness import late_line
 from autograder.marks import Marks, Row, read_marks
 
@@ -14,22 +14,12 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 Rows = list[list[str]]
 
 
-def marks(course: Course, assignment: str) -> Rows:
-    """The header and one row for each student of the gradebook, by id, in the gradebook's current state.
+def generic(known: Marks, column: str) -> Rows:
+    """A column for each exercise, then the total, the most that could be had, and what happened.
 
     An answer that waits to be graded by hand has an empty cell. Marks given in formgrader count, and so does a late
     penalty, which the outcome names.
-
-    Raises
-    ------
-    UserError
-        If there is no gradebook, or it does not have the assignment.
     """
-    return generic(read_marks(course, assignment), assignment)
-
-
-def generic(known: Marks, column: str) -> Rows:
-    """A column for each exercise, then the total, the most that could be had, and what happened."""
     header = ["student", *(item.name for item in known.items), "total", "max", "outcome"]
     rows = [header]
     for row in known.rows:
@@ -151,10 +141,15 @@ def to_csv(rows: Rows) -> str:
     return text.getvalue()
 
 
-def write_csv(course: Course, assignment: str, path: Path, form: str = "generic", column: str | None = None) -> int:
-    """Write the marks to a file, whole or not at all; return the number of students."""
+def export(course: Course, assignment: str, form: str = "generic", column: str | None = None) -> tuple[Marks, str]:
+    """The marks of an assignment, and their CSV; ``column`` is what Canvas or Moodle calls the assignment.
+
+    Raises
+    ------
+    UserError
+        If there is no gradebook, it does not have the assignment, or the format has no column of that kind.
+    """
+    if column is not None and form not in ("canvas", "moodle"):
+        raise UserError(f"--column goes with the formats canvas and moodle; {form} has no column for the assignment")
     known = read_marks(course, assignment)
-    part = path.with_name(path.name + ".part")
-    part.write_text(to_csv(FORMATS[form](known, column or assignment)), encoding="utf-8")
-    part.replace(path)
-    return len(known.rows)
+    return known, to_csv(FORMATS[form](known, column or assignment))

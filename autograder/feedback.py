@@ -75,13 +75,17 @@ def write_feedback(
 
 
 def find_readings(root: Path, assignment: str, book: str | None = None) -> dict[str, Reading]:
-    """Where the book explains each exercise of an assignment; ``book`` is its address, if ``_config.yml`` has none.
+    """Where the book explains each exercise of an assignment; nothing if its sources are not at hand.
+
+    ``book`` is the address of the published book, by default the one in ``_config.yml``.
 
     Raises
     ------
     UserError
-        If the assignment has no sources, or an exercise names an equation that no page has.
+        If a source is wrong, or names an equation that no page has.
     """
+    if not (root / "solutions" / assignment).is_dir():
+        return {}
     pages, base = book_pages(root)
     pages = pages or {}
     base = (book or base).rstrip("/")
@@ -176,31 +180,34 @@ def _card(item: Item, score: float | None, record: Mapping[str, Any], readings: 
             message = "No answer was written."
     word = {"wait": "to be read", "full": "right", "part": "in part", "none": "not yet"}[kind]
     cell = f"{CHECK_PREFIX}{item.name}" if status not in ("by-hand", "unanswered") else item.name
-    more = _reading(readings.get(item.name)) if kind != "full" else ""
     return (
         f'<li class="gm-{kind}"><h2><a href="#{escape(cell, quote=True)}">{escape(item.name)}</a>: '
         f'<span class="gm-word">{word}</span></h2>\n<p class="gm-points">{told}</p>\n'
-        f"{_message(message, item.name)}{more}</li>\n"
+        f"{_message(message, item.name, None if kind == 'full' else readings.get(item.name))}</li>\n"
     )
 
 
-def _message(message: str, name: str) -> str:
+def _message(message: str, name: str, reading: Reading | None) -> str:
     """A check's message: its first line says what does not hold, the indented ones show the smallest input for it."""
     first, _, rest = message.removeprefix(f"{name}: ").partition("\n")
-    if not first:
-        return ""
-    parts = [f"<p>{escape(first)}</p>"]
-    shown = [line for line in rest.splitlines() if line.startswith("  ")]
+    lines = [line for line in rest.splitlines() if line.strip()]
+    shown = [line for line in lines if line.startswith("  ")]
+    parts = [f"<p>{escape(first[0].upper() + first[1:] if first.startswith('this ') else first)}</p>"] if first else []
     if shown:
         parts.append(f"<pre>{escape(textwrap.dedent(chr(10).join(shown)))}</pre>")
-    parts += [f'<p class="gm-soft">{escape(line)}</p>' for line in rest.splitlines() if line and line not in shown]
+    read = reading is None
+    for line in (line for line in lines if line not in shown):
+        text = escape(line)
+        if reading is not None and line.startswith("To read") and f"equation {reading.label}" in line:
+            text = text.replace(escape(f"equation {reading.label}"), _link(reading), 1)
+            read = True
+        parts.append(f'<p class="gm-soft">{text}</p>')
+    if reading is not None and not read:
+        chapter = f" in the chapter '{escape(reading.chapter)}'" if reading.chapter else ""
+        parts.append(f'<p class="gm-soft">It stands on {_link(reading)}{chapter}.</p>')
     return "\n".join(parts) + "\n"
 
 
-def _reading(reading: Reading | None) -> str:
-    if reading is None:
-        return ""
-    name = f"equation {reading.label}"
-    linked = f'<a href="{escape(reading.address, quote=True)}">{escape(name)}</a>' if reading.address else escape(name)
-    chapter = f" in the chapter ‘{escape(reading.chapter)}’" if reading.chapter else ""
-    return f'<p class="gm-soft">It stands on {linked}{chapter}.</p>\n'
+def _link(reading: Reading) -> str:
+    name = escape(f"equation {reading.label}")
+    return f'<a href="{escape(reading.address, quote=True)}">{name}</a>' if reading.address else name

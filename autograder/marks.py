@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from autograder.course import Course
+from autograder.errors import UserError
 from autograder.lateness import settle
 from autograder.results import Ledger
 from autograder.template import CHECK_PREFIX
@@ -110,6 +111,29 @@ def read_marks(course: Course, assignment: str) -> Marks:
                 )
             )
     return Marks(assignment, items, tuple(rows))
+
+
+def lost_points(course: Course, assignment: str, exercise: str) -> set[str]:
+    """The students whose answer to an exercise did not pass its checks, or was not reached.
+
+    Raises
+    ------
+    UserError
+        If the assignment has no such exercise, or it is graded by hand.
+    """
+    marks = read_marks(course, assignment)
+    names = [item.name for item in marks.items]
+    if exercise not in names:
+        raise UserError(f"{assignment} has no exercise {exercise!r}; it has {', '.join(names)}")
+    picked = set()
+    for row in marks.rows:
+        for one in row.record.get("exercises", []):
+            if one["name"] == exercise:
+                if one["status"] in ("by-hand", "unanswered"):
+                    raise UserError(f"{exercise} is graded by hand; grading again would change nothing")
+                if one["status"] != "passed":
+                    picked.add(row.student)
+    return picked
 
 
 def _in_order(notebook: Any) -> list[Any]:

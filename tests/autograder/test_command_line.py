@@ -9,9 +9,10 @@ import pytest
 from autograder.__main__ import main
 
 FIXTURES = Path(__file__).parent / "fixtures"
+COMMANDS = ["release", "grade", "regrade", "feedback", "export", "report", "roster", "doctor"]
 
 
-@pytest.mark.parametrize("command", ["release", "grade", "feedback", "export", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_with_an_example_and_exit_codes(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])
@@ -31,6 +32,10 @@ def test_each_command_has_help_with_an_example_and_exit_codes(command: str, caps
         (["grade", "toy", "--submissions", "submissions", "--student", "zoe"], "no folder of student 'zoe'"),
         (["feedback", "toy"], "holds no gradebook; grade toy first"),
         (["export", "toy", "--csv", "marks.csv"], "holds no gradebook; grade toy first"),
+        (["report", "toy", "--html", "toy.html"], "holds no gradebook; grade toy first"),
+        (["regrade", "toy", "--submissions", "submissions", "--exercise", "mean"], "grade toy first"),
+        (["regrade", "toy", "--submissions", "submissions", "--student", "zoe"], "no folder of student 'zoe'"),
+        (["roster", "none.csv"], "can't read none.csv"),
         (["doctor", "none.ipynb"], "there is no file none.ipynb"),
         (["doctor", "lesson.ipynb"], "holds no released notebook to compare with"),
         (["grade", "toy", "--submissions", "submissions", "--course", "lesson.ipynb"], "as a course folder"),

@@ -23,9 +23,10 @@ from autograder.classroom import grade
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.execute import Limits
-from autograder.export import marks, to_csv, write_csv
+from autograder.export import export, generic, to_csv
 from autograder.feedback import write_feedback
 from autograder.grade import grade_submission
+from autograder.marks import read_marks
 from autograder.results import Ledger, Result
 from autograder.sanitise import clean
 
@@ -276,7 +277,7 @@ def test_a_mark_given_by_hand_stays_through_a_regrading(graded: Classroom):
         assert (mark.manual_score, mark.needs_manual_grade) == (4, True)
         mark.needs_manual_grade = False
         gradebook.db.commit()
-    table = {row[0]: row for row in marks(graded.course, "toy")}
+    table = {row[0]: row for row in generic(read_marks(graded.course, "toy"), "toy")}
     assert table["moved"] == ["moved", "2", "3", "4", "9", "10", "graded"]
 
 
@@ -331,15 +332,15 @@ def test_exercises_that_changed_ask_for_a_new_course_folder(graded: Classroom, t
 # ------------------------------------------------------------------ the CSV
 
 
-def test_the_csv_has_a_row_for_each_and_quotes_what_needs_it(graded: Classroom, tmp_path: Path):
-    path = tmp_path / "marks.csv"
-    assert write_csv(graded.course, "toy", path) == len(graded.results)
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+def test_the_csv_has_a_row_for_each_and_quotes_what_needs_it(graded: Classroom):
+    _, text = export(graded.course, "toy")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == len(graded.results)
     by_student = {row["student"]: row for row in rows}
     assert list(rows[0]) == ["student", "double", "mean", "why", "total", "max", "outcome"]
     assert set(by_student) == {*(set(graded.results) - {"=cmd"}), "'=cmd"}
     assert by_student["Ng, Jr"]["outcome"] == "empty"
-    assert '"Ng, Jr",0,0,0,0,10,empty' in path.read_text(encoding="utf-8").splitlines()
+    assert '"Ng, Jr",0,0,0,0,10,empty' in text.splitlines()
     assert by_student["solved"] == {
         "student": "solved", "double": "2", "mean": "3", "why": "", "total": "5", "max": "10", "outcome": "graded"
     }  # fmt: skip
@@ -350,7 +351,7 @@ def test_a_student_of_the_roster_who_handed_in_nothing_has_a_row(graded: Classro
     with graded.course.gradebook("toy") as gradebook:
         gradebook.add_student("absent")
     try:
-        assert ["absent", "0", "0", "0", "0", "10", "missing"] in marks(graded.course, "toy")
+        assert ["absent", "0", "0", "0", "0", "10", "missing"] in generic(read_marks(graded.course, "toy"), "toy")
     finally:
         with graded.course.gradebook("toy") as gradebook:
             gradebook.remove_student("absent")
@@ -373,7 +374,7 @@ def test_lateness_is_taken_off_the_total(graded: Classroom):
     with graded.course.gradebook("toy") as gradebook:
         gradebook.find_submission_notebook("lesson", "toy", "loops").late_submission_penalty = 1.5
         gradebook.db.commit()
-    row = next(row for row in marks(graded.course, "toy") if row[0] == "loops")
+    row = next(row for row in generic(read_marks(graded.course, "toy"), "toy") if row[0] == "loops")
     assert row[4:] == ["3.5", "10", "timed-out, late penalty 1.5"]
 
 
@@ -474,8 +475,9 @@ def test_feedback_says_what_was_missed_in_words(pages: dict[str, Page]):
 
 def test_feedback_begins_with_each_exercise_in_a_line(pages: dict[str, Page]):
     half = " ".join(pages["half"].text.split())
-    assert "double: 2 of 2 points. mean: 0 of 3 points. mean is not written yet. why: 0 of 5 points." in half
-    assert "why: 5 points, to be graded by hand." in pages["solved"].text
+    assert "double: right 2 of 2 points. mean: not yet 0 of 3 points. mean is not written yet." in half
+    assert "why: not yet 0 of 5 points. No answer was written." in half
+    assert "why: to be read 5 points, to be graded by hand." in " ".join(pages["solved"].text.split())
     assert "Note: the check of double stood before its answer" in pages["moved"].text
 
 

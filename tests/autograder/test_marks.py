@@ -14,9 +14,9 @@ from nbgrader.preprocessors import AssignLatePenalties
 
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.export import FORMATS, safe, to_csv, write_csv
+from autograder.export import FORMATS, export, safe, to_csv
 from autograder.lateness import LatePolicy, late_line
-from autograder.marks import read_marks
+from autograder.marks import lost_points, read_marks
 from autograder.roster import import_roster, read_roster
 from autograder.template import Template
 from tests.autograder.synthetic import Student, make_class
@@ -127,11 +127,23 @@ def test_no_cell_of_any_format_is_a_formula_and_each_reads_back(course: Course, 
     assert len({len(row) for row in table}) == 1
 
 
-def test_a_file_is_written_whole_in_the_format_asked_for(course: Course, tmp_path: Path):
-    path = tmp_path / "out.csv"
-    assert write_csv(course, "toy", path, "canvas") == 10
-    assert path.read_text(encoding="utf-8").startswith("Student,ID,SIS User ID,SIS Login ID,Section,toy\n")
-    assert list(tmp_path.glob("*.part")) == []
+def test_a_name_for_the_column_goes_where_there_is_such_a_column(course: Course):
+    known, text = export(course, "toy", "canvas", "Homework 3 (1234)")
+    assert len(known.rows) == 10
+    assert text.startswith("Student,ID,SIS User ID,SIS Login ID,Section,Homework 3 (1234)\n")
+    assert export(course, "toy", "moodle")[1].startswith("First name,Last name,ID number,Email address,toy (Real),")
+    for form in ("generic", "gradescope"):
+        with pytest.raises(UserError, match="--column goes with the formats canvas and moodle"):
+            export(course, "toy", form, "Homework 3")
+
+
+def test_who_lost_points_in_an_exercise(course: Course):
+    assert lost_points(course, "toy", "mean") == {"=cmd"}
+    assert lost_points(course, "toy", "double") == set()
+    with pytest.raises(UserError, match="it has double, mean, why"):
+        lost_points(course, "toy", "median")
+    with pytest.raises(UserError, match="graded by hand"):
+        lost_points(course, "toy", "why")
 
 
 # ------------------------------------------------------------------ late work
