@@ -44,8 +44,13 @@ FORBIDDEN = (
     *("bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "io_uring_setup"),
     *("kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon", "swapoff", "reboot"),
     *("settimeofday", "clock_settime", "adjtimex", "quotactl", "acct", "syslog", "personality", "name_to_handle_at"),
-    *("open_by_handle_at", "memfd_secret", "pidfd_open", "mknod", "mknodat"),
+    *("open_by_handle_at", "pidfd_open", "mknod", "mknodat", "mount_setattr", "fsconfig", "fspick"),
+    # Memory that no limit counts, and objects of which the kernel grants a user only a few.
+    *("memfd_create", "memfd_secret", "inotify_init", "inotify_init1", "fanotify_init", "mq_open", "shmget"),
 )
+# Kinds of sockets that a notebook may make: local ones, and the internet's, which lead nowhere from here. Others reach
+# the machine that this one is a guest of, or large parts of the kernel.
+SOCKETS = (1, 2, 10)
 CLONE_THREAD = 0x10000
 
 
@@ -266,7 +271,7 @@ def _command(bwrap: str, control: int) -> list[str]:
         arguments += ["--symlink", os.readlink(path), str(path)]
     arguments += ["--ro-bind", str(_library() / "genmodels"), str(CONTAINED / "genmodels")]
     arguments += ["--ro-bind", str(Path(__file__).parent / "inside"), str(CONTAINED / "inside")]
-    arguments += ["--remount-ro", "/"]
+    arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
     scratch = {"HOME": "/scratch/home", "TMPDIR": "/scratch/tmp", "MPLCONFIGDIR": "/scratch/tmp"}
     environment = {**ENVIRONMENT, **scratch, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(CONTAINED)}
     for name, value in environment.items():
@@ -295,6 +300,9 @@ def _filter() -> bytes:
             rules.add_rule(seccomp.ERRNO(1), name)  # "operation not permitted"
         except (OSError, ValueError):
             continue  # a call that this kernel or this libseccomp does not know
+    for family in range(64):
+        if family not in SOCKETS:
+            rules.add_rule(seccomp.ERRNO(97), "socket", seccomp.Arg(0, seccomp.EQ, family))  # "not supported"
     # Threads yes, processes no. libc falls back to clone, whose flags can be looked at, where clone3 is unknown.
     rules.add_rule(seccomp.ERRNO(1), "clone", seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_THREAD, 0))
     rules.add_rule(seccomp.ERRNO(38), "clone3")

@@ -47,7 +47,7 @@ def _become_a_student(request: bytes, descriptor: int, control: socket.socket, s
             if sock.recv(1) == b"":
                 os._exit(0)
             try:
-                confine.enter(limits, rules)
+                confine.enter(limits, rules, sock.fileno())
             except BaseException as error:
                 sock.send(f"\0{type(error).__name__}: {error}".encode())
                 os._exit(1)
