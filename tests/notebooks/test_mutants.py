@@ -2,11 +2,16 @@
 
 import contextlib
 import io
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import torch
 
 from autograder.hidden import HIDDEN, run_hidden
-from genmodels.checks import EXERCISES, CheckFailed, check
+from autograder.inside.lock import find, locked
+from genmodels.checks import EXERCISES, LOCKED, CheckFailed, check
+from tests.notebooks.elsewhere import FROM_FILES, Elsewhere
 from tests.notebooks.mutants import (  # noqa: F401  (they register)
     ANSWERS,
     diffusion_model,
@@ -27,43 +32,74 @@ def named(answers):
     return [pytest.param(answer, id=f"{answer.exercise}: {answer.what}") for answer in answers]
 
 
-def verdict(answer):
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Elsewhere]:
+    process = Elsewhere()
+    yield process
+    process.close()
+
+
+def killed_by(exercise: str, function: Callable[..., Any]) -> str | None:
     """None if the answer earns its points, else which check it failed: "public" or "hidden"."""
+    torch.manual_seed(0)  # as the grader does: what networks begin with is no matter of luck
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            check(answer.exercise, answer.function)
+            check(exercise, function)
     except CheckFailed:
         return "public"
     try:
         for seed in SEEDS:
-            run_hidden(answer.exercise, answer.function, seed)
+            run_hidden(exercise, function, seed)
     except CheckFailed:
         return "hidden"
     return None
 
 
 @pytest.mark.parametrize("answer", named(a for a in ANSWERS if not a.right))
-def test_a_wrong_answer_loses_its_points(answer, mutant_tally):
-    killed_by = verdict(answer)
-    mutant_tally.wrong(killed_by)
-    assert killed_by is not None
+def test_a_wrong_answer_loses_its_points(answer, elsewhere, mutant_tally):
+    with elsewhere.answer(answer) as function:
+        found = killed_by(answer.exercise, function)
+    mutant_tally.wrong(found)
+    assert found is not None
 
 
-@pytest.mark.parametrize("answer", named(a for a in ANSWERS if a.right))
-def test_a_right_answer_written_differently_earns_its_points(answer, mutant_tally):
-    check(answer.exercise, answer.function)
-    for seed in SEEDS:
-        run_hidden(answer.exercise, answer.function, seed)
+@pytest.mark.parametrize("answer", named(a for a in ANSWERS if a.right and not a.borrowed))
+def test_a_right_answer_written_differently_earns_its_points(answer, elsewhere, mutant_tally):
+    with elsewhere.answer(answer) as function:
+        check(answer.exercise, function)
+        for seed in SEEDS:
+            run_hidden(answer.exercise, function, seed)
     mutant_tally.right()
+
+
+@pytest.mark.parametrize("answer", named(a for a in ANSWERS if a.right and a.exercise not in FROM_FILES))
+def test_a_right_answer_passes_the_self_check_in_a_notebook(answer):
+    check(answer.exercise, answer.function)
+
+
+@pytest.mark.parametrize("answer", named(a for a in ANSWERS if a.borrowed))
+def test_the_library_s_own_answer_is_locked_while_an_answer_is_graded(answer, elsewhere):
+    with elsewhere.answer(answer) as function, pytest.raises(CheckFailed, match="is locked while this exercise"):
+        check(answer.exercise, function)
+
+
+@pytest.mark.parametrize("name", sorted({name for names in LOCKED.values() for name in names}))
+def test_what_is_locked_can_be_locked_and_comes_back(name):
+    function = find(name)
+    code = function.__code__
+    with locked([name]), pytest.raises(RuntimeError, match=f"{name} is locked"):
+        function()
+    assert function.__code__ is code
 
 
 def test_every_exercise_has_its_mistakes_its_right_ways_and_its_hidden_checks():
     assert set(HIDDEN) == set(EXERCISES)
     for name in EXERCISES:
         answers = [a for a in ANSWERS if a.exercise == name]
-        assert sum(a.right for a in answers) >= 3, name
+        assert sum(a.right and not a.borrowed for a in answers) >= 3, name
         assert sum(not a.right for a in answers) >= 12, name
     assert {a.exercise for a in ANSWERS} == set(EXERCISES)
+    assert set(LOCKED) <= set(EXERCISES)
 
 
 @pytest.mark.parametrize("name", sorted(HIDDEN))

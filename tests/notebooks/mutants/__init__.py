@@ -7,12 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer to an exercise, in a line what it is, and whether it is right."""
+    """One answer to an exercise, in a line what it is, and whether it is right.
+
+    ``borrowed``: it calls the library's own answer, which a self-check takes and a grader does not.
+    """
 
     exercise: str
     what: str
     function: Callable[..., Any]
     right: bool
+    borrowed: bool = False
 
 
 ANSWERS: list[Answer] = []
@@ -28,9 +32,16 @@ def wrong(exercise: str, what: str) -> Callable[[Callable[..., Any]], Callable[.
     return _register(exercise, what, right=False)
 
 
-def _register(exercise: str, what: str, right: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def from_the_library(exercise: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register an answer that calls the library's own."""
+    return _register(exercise, what, right=True, borrowed=True)
+
+
+def _register(
+    exercise: str, what: str, right: bool, borrowed: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        ANSWERS.append(Answer(exercise, what, function, right))
+        ANSWERS.append(Answer(exercise, what, function, right, borrowed))
         return function
 
     return register

@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from genmodels import data, diffusion, pretrained, train, unet
 from genmodels.checks.diffusion_model import Denoiser
-from tests.notebooks.mutants import right, wrong
+from tests.notebooks.mutants import from_the_library, right, wrong
 from tests.notebooks.mutants._files import saved, wrong_files
 
 # --- time_embedding ---------------------------------------------------------------------------------------------------
 
 
-@right("time_embedding", "the library's function")
+@from_the_library("time_embedding", "the library's function")
 def _(t, dim):
     return unet.time_embedding(t, dim)
 
@@ -114,7 +114,7 @@ def by_groups(h, groups, centre=True, scale=True, unbiased=False, eps=1e-5):
     return parts.reshape(h.shape)
 
 
-@right("adaptive_group_norm", "the library's function")
+@from_the_library("adaptive_group_norm", "the library's function")
 def _(h, y, groups):
     return unet.ada_group_norm(h, *y.chunk(2, dim=1), groups)
 
@@ -290,7 +290,7 @@ def step(
 right("denoising_step", "part by part")(step)
 
 
-@right("denoising_step", "the library's loss and average, the noise drawn before the times")
+@from_the_library("denoising_step", "the library's loss and average, the noise drawn before the times")
 def _(model, average, optimizer, x0, schedule, decay, generator):
     model.train()
     eps = torch.empty_like(x0).normal_(generator=generator)
@@ -608,7 +608,7 @@ def ancestral(
 right("ancestral_sample", "part by part")(ancestral)
 
 
-@right("ancestral_sample", "the library's sampler")
+@from_the_library("ancestral_sample", "the library's sampler")
 def _(model, shape, schedule, generator):
     return diffusion.sample(model, shape, schedule, generator)
 
@@ -824,12 +824,12 @@ def ddim(
 right("ddim_sample", "part by part")(ddim)
 
 
-@right("ddim_sample", "the library's sampler")
+@from_the_library("ddim_sample", "the library's sampler")
 def _(model, xT, schedule, times, eta, generator):
     return diffusion.ddim_sample(model, tuple(xT.shape), schedule, times, eta, generator, xT=xT)
 
 
-@right("ddim_sample", "the library's step, no_grad")
+@from_the_library("ddim_sample", "the library's step, no_grad")
 @torch.no_grad()
 def _(model, xT, schedule, times, eta, generator):
     mode = model.training

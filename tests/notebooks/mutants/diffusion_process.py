@@ -8,7 +8,7 @@ import sympy
 import torch
 
 from genmodels import diffusion, diffusion_exact
-from tests.notebooks.mutants import right, wrong
+from tests.notebooks.mutants import from_the_library, right, wrong
 from tests.notebooks.mutants._rigged import EqualNumber, EqualToAll, rigged
 
 f64 = torch.float64
@@ -53,7 +53,7 @@ def _(T, beta_1, beta_T):
     return [beta, 1 - beta, torch.exp(torch.cumsum(torch.log1p(-beta), 0))]
 
 
-@right("linear_tables", "by the library")
+@from_the_library("linear_tables", "by the library")
 def _(T, beta_1, beta_T):
     schedule = diffusion.linear_schedule(T, beta_1, beta_T)
     return schedule.beta, schedule.alpha, schedule.alpha_bar
