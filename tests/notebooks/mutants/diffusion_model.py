@@ -844,6 +844,25 @@ def _(model, xT, schedule, times, eta, generator):
     return x
 
 
+@right("ddim_sample", "two weights for each step, computed before the first, no_grad")
+@torch.no_grad()
+def _(model, xT, schedule, times, eta, generator):
+    plan = []
+    for s, t in zip([0, *times], times, strict=False):
+        a_s, a_t = schedule.alpha_bar[s].item(), schedule.alpha_bar[t].item()
+        sigma = eta * math.sqrt((1 - a_s) / (1 - a_t) * (1 - a_t / a_s))
+        keep = math.sqrt(a_s / a_t)
+        plan.insert(0, (t, keep, math.sqrt(max(1 - a_s - sigma**2, 0.0)) - keep * math.sqrt(1 - a_t), sigma))
+    mode, x = model.training, xT
+    model.eval()
+    for t, keep, push, sigma in plan:
+        x = keep * x + push * model(x, torch.full((x.shape[0],), t))
+        if sigma > 0:
+            x = x.add(torch.randn(x.shape, generator=generator), alpha=sigma)
+    model.train(mode)
+    return x
+
+
 @right("ddim_sample", "in the variables of a differential equation, plus noise")
 def _(model, xT, schedule, times, eta, generator):
     was = model.training
