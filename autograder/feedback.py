@@ -28,6 +28,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 FORMATS = {"text/html", "text/markdown", "text/latex", "text/plain", "image/svg+xml", "image/png", "image/jpeg"}
 CSS = (Path(__file__).parent / "pages" / "feedback.css").read_text(encoding="utf-8")
 LONGEST = 2000  # characters of a message
+OURS = "The grader itself failed here, which is no fault of yours; your instructor knows."
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,9 @@ def head(marks: Marks, row: Row, notebook: str, readings: Mapping[str, Reading],
     most = sum(marks.items[i].points for i in at)
     waiting = sum(row.scores[i] is None for i in at)
     lines = []
-    if row.outcome != "graded":
+    if row.outcome == "grader-error":  # its message may tell of a hidden check
+        lines.append(OURS)
+    elif row.outcome != "graded":
         lines.append(f"Something went wrong when this was run: {row.record.get('message') or row.outcome}.")
     if waiting:
         lines.append(
@@ -153,7 +156,8 @@ def head(marks: Marks, row: Row, notebook: str, readings: Mapping[str, Reading],
         lines.append(f"Handed in {late}{' of all notebooks together' if row.penalty else ''}. {late_policy}")
     lines += [f"Note: {note}." for note in row.record.get("notes", [])]
     records = {one["name"]: one for one in row.record.get("exercises", [])}
-    cards = [_card(marks.items[i], row.scores[i], records.get(marks.items[i].name, {}), readings) for i in at]
+    ours = row.outcome == "grader-error" and not any(one["status"] == "broken" for one in records.values())
+    cards = [_card(marks.items[i], row.scores[i], records.get(marks.items[i].name, {}), ours, readings) for i in at]
     return (
         f'<section class="gm-head">\n<h1>{escape(marks.assignment)}: {escape(notebook)}</h1>\n'
         f'<p class="gm-total"><b>{points:g}</b> of {most:g} points</p>\n'
@@ -163,7 +167,9 @@ def head(marks: Marks, row: Row, notebook: str, readings: Mapping[str, Reading],
     )
 
 
-def _card(item: Item, score: float | None, record: Mapping[str, Any], readings: Mapping[str, Reading]) -> str:
+def _card(
+    item: Item, score: float | None, record: Mapping[str, Any], ours: bool, readings: Mapping[str, Reading]
+) -> str:
     status = str(record.get("status", ""))
     message = str(record.get("message", ""))[:LONGEST]
     if score is None:
@@ -174,8 +180,8 @@ def _card(item: Item, score: float | None, record: Mapping[str, Any], readings: 
         told = f"{score:g} of {item.points:g} points."
         if full:
             message = ""
-        elif status == "broken":
-            message = "The check itself failed; your instructor knows."
+        elif status == "broken" or ours:
+            message = OURS
         elif status == "unanswered":
             message = "No answer was written."
     word = {"wait": "to be read", "full": "right", "part": "in part", "none": "not yet"}[kind]

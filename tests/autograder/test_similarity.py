@@ -267,6 +267,7 @@ def right_answers(assignment: str) -> dict[str, list[str]]:
     return answers
 
 
+@pytest.mark.slow
 def test_a_thousand_submissions_have_no_pairs_compared_one_by_one():
     # 1,000 students with 10 answers of 60 to 80 tokens; two of them share everything.
     generator = random.Random(2)
