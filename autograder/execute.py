@@ -7,11 +7,13 @@ process answers (:mod:`autograder.remote`).
 import functools
 import importlib
 import io
+import re
 import shutil
 import signal
 import tempfile
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from autograder.template import Assignment, Exercise, Template
 
 NO_FILES = SideFiles([], {})
 SHOWN = 2000  # characters of what a check, and the answer in it, print
+TOLD = 4000  # characters of why an answer failed
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,12 @@ def run(
 
 def first_line(code: str) -> str:
     """The first line of a cell that isn't blank, to tell it by."""
-    return next((line.strip()[:60] for line in code.splitlines() if line.strip()), "")
+    return next((_printable(line.strip()[:60]) for line in code.splitlines() if line.strip()), "")
+
+
+def _printable(text: str) -> str:
+    """A text without the characters that a terminal would obey, or that turn its direction; it may be a student's."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text)
 
 
 def _trouble(why: str, where: str, seconds: float, limits: Limits) -> tuple[str, str]:
@@ -207,7 +215,7 @@ class Checks:
                 if self._hidden:
                     self._modules[1].run_hidden(exercise, answer, self._seed)
         except AssertionError as error:  # CheckFailed, whose text is written for the student
-            return Verdict("failed", str(error))
+            return Verdict("failed", _printable(str(error)[:TOLD]))
         except EndedTheProgram as error:
             return Verdict("failed", f"{exercise} ended the program ({type(error).__name__}).")
         except _Overtime:
@@ -232,8 +240,9 @@ def _alarm(seconds: float) -> Iterator[None]:
         raise _Overtime
 
     before = signal.signal(signal.SIGALRM, ring)
-    # Later than the deadline of what the other process is asked for, which is told more exactly.
-    signal.setitimer(signal.ITIMER_REAL, seconds + 1)
+    # Later than the deadline of what the other process is asked for, which is told more exactly. And again and again:
+    # Python swallows an exception that happens to arise in a callback.
+    signal.setitimer(signal.ITIMER_REAL, seconds + 1, 1)
     try:
         yield
     finally:
@@ -274,7 +283,7 @@ class Session:
         count, why = None, ""
         try:
             told, _ = self._remote.ask("cell", code=code)
-            count = told.get("count") if type(told.get("count")) is int else None
+            count = _count(told.get("count"))
         except Ended as ended:
             why = ended.why
             self._stop(why)
@@ -289,9 +298,12 @@ class Session:
         name = exercise.name
         try:
             try:
-                answer = self._remote.bind(name)
+                with _alarm(seconds):
+                    answer = self._remote.bind(name)
             except KeyError:
                 return Verdict("failed", f"{name} is not defined: its cell is missing, or it raised an error."), ""
+            except _Overtime:
+                return Verdict("failed", f"{name} is no function, but something monstrous."), ""
             self._remote.lock(checks.locked(name))
             if exercise.file is not None and callable(answer):
                 answer = self._fetched(answer, place)
@@ -400,7 +412,8 @@ class _Outputs:
         self.stopping = False  # what comes now is read away
 
     def add(self, kind: str, content: dict[str, Any], size: int) -> None:
-        """Take one message, of so many bytes; what is no output is passed over."""
+        """Take one message, of so many bytes; what is no output is passed over, but counted."""
+        self.seen += size
         if kind == "clear_output":
             self._clear_first = True
             if not content.get("wait"):
@@ -408,7 +421,6 @@ class _Outputs:
             return
         if kind not in ("stream", "display_data", "execute_result", "error", "update_display_data"):
             return
-        self.seen += size
         if self.full or self.stopping:
             return
         if self.seen > self._limit:
@@ -453,11 +465,20 @@ def _output(kind: str, content: dict[str, Any]) -> NotebookNode | None:
         if isinstance(name, str) and isinstance(value, str) and isinstance(lines, list):
             return new_output("error", ename=name, evalue=value, traceback=[str(line) for line in lines])
         return None
-    data, metadata = content.get("data"), content.get("metadata")
-    if not isinstance(data, dict) or not isinstance(metadata, dict):
+    data = content.get("data")
+    if not isinstance(data, dict):
         return None
-    data = {mime: value for mime, value in data.items() if isinstance(value, str) or mime.endswith("json")}
+    # Of data that is no text nothing is shown; nested deeply enough, no program that reads the notebook could take it.
+    data = {mime: value if isinstance(value, str) else {} for mime, value in data.items() if _may_hold(mime, value)}
     if kind == "execute_result":
-        count = content.get("execution_count")
-        return new_output(kind, data=data, metadata=metadata, execution_count=count if type(count) is int else None)
-    return new_output("display_data", data=data, metadata=metadata)
+        return new_output(kind, data=data, execution_count=_count(content.get("execution_count")))
+    return new_output("display_data", data=data)
+
+
+def _may_hold(mime: str, value: object) -> bool:
+    return isinstance(value, str) or re.fullmatch(r"application/([\w.-]+\+)?json", mime) is not None
+
+
+def _count(value: object) -> int | None:
+    """A cell's number, as a notebook may hold it."""
+    return value if type(value) is int and 0 <= value < 1_000_000 else None

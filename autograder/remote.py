@@ -7,6 +7,7 @@ asked of the other process, which holds the graph.
 
 import math
 import secrets
+import struct
 import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -24,6 +25,7 @@ from autograder.inside.wire import Closed, Late, Malformed
 from autograder.sandbox import Process
 
 MOST_NAME = 100
+MOST_TEXT = 4000  # of an error's message
 
 
 class Ended(BaseException):
@@ -117,7 +119,7 @@ class Remote:
     def bind(self, name: str) -> Any:
         """What stands under a name in the notebook; KeyError if nothing does."""
         told, tensors = self.ask("bind", name=name)
-        if told["status"] == "absent":
+        if told.get("status") == "absent":
             raise KeyError(name)
         return self._value(told, tensors)
 
@@ -129,9 +131,10 @@ class Remote:
     def read_file(self, path: str, most: int) -> bytes | None:
         """The content of a file in the student's process, None if there is none or it has more than ``most`` bytes."""
         told, tensors = self.ask("read", path=path, most=most)
-        if told["status"] != "done" or len(tensors) != 1:
+        if told.get("status") != "done" or len(tensors) != 1 or tensors[0].dtype != torch.uint8:
             return None
-        return bytes(tensors[0].numpy().tobytes())[: _whole(told["size"])]
+        size = self._guarded(lambda: _whole(told["size"]))
+        return bytes(tensors[0].numpy().tobytes())[:size] if size <= most else None
 
     def call(self, handle: int, positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Call a function of the student's."""
@@ -154,7 +157,7 @@ class Remote:
     def _came_of(self, told: dict[str, Any], tensors: list[Tensor], things: arguments.Things) -> Any:
         if "changes" in told:
             self._guarded(lambda: _Changes(told["changes"], tensors, self).apply(things))
-        if told["status"] == "raised":
+        if told.get("status") == "raised":
             raise self._guarded(lambda: _error(told["error"]))
         return self._value(told, tensors, things)
 
@@ -174,7 +177,15 @@ class Remote:
     def _guarded(decode: Callable[[], Any]) -> Any:
         try:
             return decode()
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+            RuntimeError,
+            MemoryError,
+        ) as error:
             raise Ended("malformed", f"{type(error).__name__}: {error}") from None
 
     def _decode(self, tree: Any, tensors: list[Tensor]) -> Any:
@@ -283,7 +294,7 @@ class _Graph:
         pile = Pile()
         at = [None if v is None else pile.add(v) for v in vectors]
         told, tensors = self._remote.ask("vjp", pile.body, node=self.node, given=pile.about, at=at)
-        if told["status"] == "raised":
+        if told.get("status") == "raised":
             raise Remote._guarded(lambda: _error(told["error"]))
         places = told["at"] if isinstance(told.get("at"), list) else []
         found = Remote._guarded(lambda: [None if i is None else tensors[_whole(i)] for i in places])
@@ -339,10 +350,7 @@ class _Changes:
                 optimizer.state[weight] = self._state(weight, state)
         for generator, place in zip(things.generators, self._told["generators"], strict=True):
             if place is not None:
-                try:
-                    generator.set_state(self._tensors[_whole(place)])
-                except RuntimeError as error:
-                    raise ValueError(str(error)) from None
+                generator.set_state(_state_of_a_generator(self._tensors[_whole(place)]))
 
     def _like(self, value: Tensor, place: Any) -> Tensor:
         found = self._tensors[_whole(place)]
@@ -360,6 +368,16 @@ class _Changes:
             if type(name) is not str or not (plain or of_the_weight):
                 raise ValueError("no state of an optimizer")
         return state
+
+
+def _state_of_a_generator(state: Tensor) -> Tensor:
+    """The state, if torch's Mersenne Twister can have come to be in it: of another it would read past its table."""
+    if state.dtype != torch.uint8 or state.shape != torch.default_generator.get_state().shape:
+        raise ValueError("no state of a generator")
+    _, left, _, following = struct.unpack_from("=QiiQ", state.numpy().tobytes())
+    if (left, following) != (1, 0) and (left + following != 625 or not 1 <= left <= 624):
+        raise ValueError("no state of a generator")
+    return state
 
 
 def stranger(name: str, text: str) -> object:
@@ -387,7 +405,7 @@ class EndedTheProgram(BaseException):
 
 
 def _error(told: dict[str, Any]) -> BaseException:
-    name, text = str(told["type"]), str(told["text"])
+    name, text = str(told["type"]), str(told["text"])[:MOST_TEXT]
     if name in ("SystemExit", "KeyboardInterrupt", "GeneratorExit"):
         return type(name, (EndedTheProgram,), {})(text)
     if name in _ERRORS:
@@ -422,12 +440,18 @@ _OPERATIONS = {"Add": sympy.Add, "Mul": sympy.Mul, "Pow": sympy.Pow, "exp": symp
 _CONSTANTS = {"E": sympy.S.Exp1, "pi": sympy.S.Pi}
 _ASSUMPTIONS = set(sympy.Symbol("x", positive=True).assumptions0) | set(sympy.Symbol("x", integer=True).assumptions0)
 _MOST_DIGITS = 1000
-_MOST_POWER = 1000  # of a number or symbol: a tower of powers would keep SymPy busy for ever
+_MOST_POWER = 1000
 _MOST_NODES = 20_000
+_MOST_BITS = 300_000  # of the exact number that an expression becomes when numbers are put in
+_SYMBOL_BITS = 128
 
 
 def _expression(tree: Any) -> sympy.Basic:
     """An expression built of the operations that a derivation may end in, and nothing that the student's process made.
+
+    SymPy is exact, and would compute a tower of powers for ever. So an exponent is a small number, what stands in an
+    exponential has no exponential and no logarithm (SymPy makes powers of them), and the bits that a number would take
+    are counted. What goes beyond arrives as a node that no check takes.
 
     Raises
     ------
@@ -436,7 +460,8 @@ def _expression(tree: Any) -> sympy.Basic:
     """
     count = 0
 
-    def build(node: Any) -> sympy.Basic:
+    def build(node: Any) -> tuple[sympy.Basic, int]:
+        """The node, and how many bits its value takes at most."""
         nonlocal count
         count += 1
         if count > _MOST_NODES:
@@ -445,33 +470,39 @@ def _expression(tree: Any) -> sympy.Basic:
         if kind == "Rational":
             p, q = (str(part) for part in parts)
             if len(p) > _MOST_DIGITS or len(q) > _MOST_DIGITS or int(q) == 0:
-                return _unknown("Rational", True)
-            return sympy.Rational(int(p), int(q))
+                return _unknown("Rational", True), 0
+            number = sympy.Rational(int(p), int(q))
+            return number, int(number.p).bit_length() + int(number.q).bit_length()
         if kind == "Float":
             text, precision = parts
-            if len(str(text)) > _MOST_DIGITS or not 1 <= _whole(precision) <= 4000:
-                return _unknown("Float", True)
-            return sympy.Float(str(text), precision=precision)
+            if len(str(text)) > 50 + _MOST_DIGITS or not 1 <= _whole(precision) <= 4000:
+                return _unknown("Float", True), 0
+            return sympy.Float(str(text), precision=precision), 4000
         if kind == "Constant":
-            return _CONSTANTS[parts[0]]
+            return _CONSTANTS[parts[0]], 1
         if kind == "Symbol":
             name, assumptions = parts
             if not set(assumptions) <= _ASSUMPTIONS or not all(type(v) is bool for v in assumptions.values()):
                 raise ValueError("a symbol of no known kind")
-            return sympy.Symbol(str(name)[:MOST_NAME], **assumptions)
+            return sympy.Symbol(str(name)[:MOST_NAME], **assumptions), _SYMBOL_BITS
         if kind in _OPERATIONS:
-            arguments_ = [build(part) for part in parts]
+            built = [build(part) for part in parts]
+            values = [value for value, _ in built]
+            bits = sum(size for _, size in built)
             if kind == "Pow":
-                power = arguments_[1]
-                if power.is_number and not (isinstance(power, sympy.Number) and abs(power) <= _MOST_POWER):
-                    return _unknown("Pow", True)
-            return _OPERATIONS[kind](*arguments_)
+                power = values[1]
+                if not (isinstance(power, sympy.Number) and bool(abs(power) <= _MOST_POWER)):
+                    return _unknown("Pow", True), 0
+                bits *= 1 + math.ceil(abs(power))
+            if bits > _MOST_BITS or (kind == "exp" and values[0].has(sympy.exp, sympy.log)):
+                return _unknown(kind, True), 0
+            return _OPERATIONS[kind](*values), bits
         if kind == "Other":
             name, is_expression = parts
-            return _unknown(str(name), bool(is_expression))
+            return _unknown(str(name), bool(is_expression)), 0
         raise ValueError(f"a part of no known kind: {str(kind)[:40]}")
 
-    return build(tree)
+    return build(tree)[0]
 
 
 def _unknown(name: str, is_expression: bool) -> sympy.Basic:

@@ -12,6 +12,7 @@ OUTCOMES = {
     "timed-out": "partial: a cell, or the whole, ran past its time limit",
     "kernel-died": "partial: a cell ended the kernel",
     "too-much-output": "partial: a cell printed without end",
+    "tampered": "partial: a cell interfered with the grading; look at what it does",
     "missing": "no notebook of that name was handed in",
     "empty": "the file has no content",
     "truncated": "the file breaks off in the middle",

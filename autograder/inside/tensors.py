@@ -1,5 +1,6 @@
 """Tensors as raw bytes, in both directions."""
 
+import math
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ DTYPES = {
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 MOST_DIMENSIONS = 12
+MOST_NUMBERS = 1 << 28
 
 
 def can_travel(value: Tensor) -> bool:
@@ -72,11 +74,13 @@ def unpile(about: Any, body: memoryview) -> tuple[list[Tensor], memoryview]:
         dtype, shape = DTYPES.get(one["dtype"]), one["shape"]
         if dtype is None or not isinstance(shape, list) or len(shape) > MOST_DIMENSIONS:
             raise ValueError("a tensor of no known kind")
-        count = dtype.itemsize
-        for size in shape:
-            if type(size) is not int or not 0 <= size <= 1 << 40:
-                raise ValueError("a size that is no size")
-            count *= size
+        if not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError("a size that is no size")
+        if (
+            math.prod(max(size, 1) for size in shape) > MOST_NUMBERS
+        ):  # of an empty tensor too: what is made of it may not be
+            raise ValueError("a tensor larger than any answer")
+        count = dtype.itemsize * math.prod(shape)
         if count > len(body):
             raise ValueError("fewer bytes than announced")
         if count and dtype == torch.bool:  # a byte that is neither 0 nor 1 would be no truth value
