@@ -15,7 +15,8 @@ EXIT_CODES = """\
 exit codes:
   0  done
   1  done, and the answer is no: a stale notebook (release --check), a notebook that is not ready (doctor),
-     a submission on which the grader itself failed, or that took its worker along (grade)
+     a submission on which the grader itself failed, or that took its worker along (grade, regrade), a roster that
+     the gradebook does not have yet (roster --check)
   2  not done: a wrong argument, a file that is not there, a source that is wrong; the reason is on stderr
 """
 

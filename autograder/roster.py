@@ -94,7 +94,7 @@ def read_roster(path: Path) -> dict[str, dict[str, str | None]]:
         one = fields.pop("id")
         if wrong := next(_wrong(one, fields), None):
             problems.append(f"line {line}: {wrong}")
-        elif one in students:
+        if one and one in lines:
             problems.append(f"line {line}: the id {one!r} stands in line {lines[one]} already")
         else:
             lines[one] = line
