@@ -19,7 +19,7 @@ import textwrap
 import warnings
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -83,15 +83,20 @@ _TOKEN = re.compile(
 )
 
 
-def normalise(source: str) -> list[tuple[str, int]]:
-    """The tokens of a piece of Python, normalised, each with its line; of what is no Python, those that can be read."""
+def normalise(source: str, bound: Iterable[str] = ()) -> list[tuple[str, int]]:
+    """The tokens of a piece of Python, normalised, each with its line; of what is no Python, those that can be read.
+
+    ``bound`` names what its writer defines elsewhere.
+    """
     source = source[:MOST_CHARACTERS].replace("\r\n", "\n") + "\n"
     tree = _parse(source)
     if tree is None:  # a notebook's magics are no Python; they leave their line empty, so that the numbers stay right
         source = re.sub(r"(?m)^[ \t]*[%!?].*$", "", source)
         tree = _parse(source)
     starts = _line_starts(source)
-    words, offsets = _words(source, _Facts() if tree is None else _read_tree(tree, source, starts))
+    facts = _Facts() if tree is None else _read_tree(tree, source, starts)
+    facts.bound.update(bound)
+    words, offsets = _words(source, facts)
     return list(zip(words, np.searchsorted(starts, offsets, side="right").tolist(), strict=True))
 
 
@@ -205,9 +210,9 @@ class Prints:
 
 
 @lru_cache(maxsize=50_000)  # most cells of a class are the released ones
-def fingerprint(source: str) -> Prints:
-    """Winnow one piece of code."""
-    tokens = normalise(source)
+def fingerprint(source: str, bound: frozenset[str] = frozenset()) -> Prints:
+    """Winnow one piece of code; ``bound`` as in ``normalise``."""
+    tokens = normalise(source, bound)
     lines = np.array([line for _, line in tokens], dtype=np.int64)
     if len(tokens) < GRAM:
         return Prints(np.empty(0, np.uint64), np.empty(0, np.int64), lines)
@@ -232,6 +237,30 @@ def _hashes(sources: Iterable[str]) -> set[int]:
     return {one for source in sources for one in fingerprint(source).hashes.tolist()}
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What somebody wrote, fingerprinted piece by piece; ``hashes`` are each piece's that count."""
+
+    code: Code
+    prints: dict[str, Prints]
+    hashes: dict[str, set[int]]
+
+    @property
+    def whole(self) -> set[int]:
+        return set().union(*self.hashes.values())
+
+
+def _work(code: Code, released: Collection[str], ignored: set[int]) -> _Work:
+    # Functions of the writer's own have names of their own, in the pieces that call them too.
+    own = (name for source in code.values() if source not in released for name in _DEFINED.findall(source))
+    bound = frozenset(own) - set(code)
+    prints = {name: fingerprint(source, bound) for name, source in code.items()}
+    return _Work(code, prints, {name: set(one.hashes.tolist()) - ignored for name, one in prints.items()})
+
+
+_DEFINED = re.compile(r"(?m)^(?:async\s+)?(?:def|class)\s+(\w+)")
+
+
 # ------------------------------------------------------------------ from fingerprints to pairs
 
 
@@ -240,26 +269,25 @@ def find_pairs(submissions: Mapping[str, Code], release: Iterable[str], solution
 
     ``release`` and ``solutions`` are pieces of code that everybody has, or is led to; they do not count.
     """
-    ignored = _hashes([*release, *solutions])
+    released = set(release)
+    ignored = _hashes([*released, *solutions])
     students = list(submissions)
-    pieces = [{name: _hashes([source]) - ignored for name, source in submissions[one].items()} for one in students]
-    wholes: list[set[int]] = [set().union(*mine.values()) for mine in pieces]
+    works = [_work(code, released, ignored) for code in submissions.values()]
+    wholes = [work.whole for work in works]
     owners = Counter(one for hashes in wholes for one in hashes)
     weights = {one: weight(number) for one, number in owners.items()}
     rare = {one: float(number <= RARE) for one, number in owners.items()}
     size = [sum(weights[one] for one in hashes) for hashes in wholes]
     told = {(i, j): share for i, j, share in _alike(wholes, weights, size, SHARE, WORTH)}
-    for name in dict.fromkeys(name for mine in pieces for name in mine):
-        answers = [mine.get(name, set()) for mine in pieces]
+    for name in dict.fromkeys(name for work in works for name in work.code):
+        answers = [work.hashes.get(name, set()) for work in works]
         for i, j, share in _alike(answers, rare, list(map(len, answers)), SHARE_OF_ANSWER, WORTH_OF_ANSWER):
             told.setdefault((i, j), share)
     pairs = [
-        _pair(
-            students[i], students[j], submissions[students[i]], submissions[students[j]], share, wholes[i] & wholes[j]
-        )
+        _pair(students[i], students[j], works[i], works[j], share, wholes[i] & wholes[j])
         for (i, j), share in told.items()
     ]
-    return sorted(pairs, key=lambda pair: (-pair.share, -pair.tokens, pair.first, pair.second))
+    return sorted(pairs, key=_order)
 
 
 def find_copies(
@@ -269,29 +297,34 @@ def find_copies(
 
     ``library`` gives the source of each function or class that answers should not be copied from.
     """
-    ignored = _hashes(release)
-    solved = _hashes(solutions.values()) - ignored
+    released = set(release)
+    ignored = _hashes(released)
+    answers = _work(solutions, (), ignored)
+    theirs = {name: _work({name: source}, (), ignored) for name, source in library.items()}
     functions: dict[int, list[str]] = defaultdict(list)
-    for name, source in library.items():
-        for one in _hashes([source]) - ignored:
+    for name, work in theirs.items():
+        for one in work.hashes[name]:
             functions[one].append(name)
     found: dict[tuple[str, str], Pair] = {}
     for student, code in submissions.items():
-        mine = {name: _hashes([source]) - ignored for name, source in code.items()}
-        whole: set[int] = set().union(*mine.values())
-        if len(whole & solved) >= max(WORTH, SHARE * len(whole)):
-            share = len(whole & solved) / len(whole)
-            found[student, SOLUTION] = _pair(student, SOLUTION, code, solutions, share, whole & solved)
-        for name, hashes in mine.items():
+        work = _work(code, released, ignored)
+        whole, both = work.whole, work.whole & answers.whole
+        if len(both) >= max(WORTH, SHARE * len(whole)):
+            found[student, SOLUTION] = _pair(student, SOLUTION, work, answers, len(both) / len(whole), both)
+        for name, hashes in work.hashes.items():
             shared = Counter(function for one in hashes for function in functions.get(one, ()))
             for function, number in shared.items():
-                if number >= max(WORTH_OF_LIBRARY, SHARE_OF_LIBRARY * len(hashes)):
-                    both = hashes & _hashes([library[function]])
-                    here, there = {name: code[name]}, {function: library[function]}
-                    pair = _pair(student, function, here, there, number / len(hashes), both)
-                    if (student, function) not in found or pair.share > found[student, function].share:
-                        found[student, function] = pair
-    return sorted(found.values(), key=lambda pair: (-pair.share, -pair.tokens, pair.first, pair.second))
+                share = number / len(hashes)
+                before = found.get((student, function))
+                if number >= WORTH_OF_LIBRARY and share >= SHARE_OF_LIBRARY and (not before or share > before.share):
+                    one_piece = _Work({name: code[name]}, {name: work.prints[name]}, {name: hashes})
+                    both = hashes & theirs[function].hashes[function]
+                    found[student, function] = _pair(student, function, one_piece, theirs[function], share, both)
+    return sorted(found.values(), key=_order)
+
+
+def _order(pair: Pair) -> tuple[float, int, str, str]:
+    return -pair.share, -pair.tokens, pair.first, pair.second
 
 
 def weight(students: int) -> float:
@@ -325,28 +358,26 @@ def _alike(
 # ------------------------------------------------------------------ what a pair shares, to look at
 
 
-def _pair(first: str, second: str, one: Code, other: Code, share: float, shared: set[int]) -> Pair:
-    covered = {name: _covered(source, shared) for name, source in one.items()}
+def _pair(first: str, second: str, one: _Work, other: _Work, share: float, shared: set[int]) -> Pair:
+    covered = {name: _covered(prints, shared) for name, prints in one.prints.items()}
     pieces = tuple(name for name, tokens in covered.items() if tokens)
     left, hashes = _longest(one, shared)
     right, _ = _longest(other, hashes)
     return Pair(first, second, share, sum(covered.values()), pieces, left, right)
 
 
-def _covered(source: str, shared: set[int]) -> int:
+def _covered(prints: Prints, shared: set[int]) -> int:
     """How many tokens of a piece lie in the runs with these hashes."""
-    prints = fingerprint(source)
     inside = np.zeros(len(prints.lines), dtype=bool)
     for one, place in zip(prints.hashes.tolist(), prints.places.tolist(), strict=True):
         inside[place : place + GRAM] |= one in shared
     return int(inside.sum())
 
 
-def _longest(code: Code, shared: set[int]) -> tuple[Passage, set[int]]:
+def _longest(work: _Work, shared: set[int]) -> tuple[Passage, set[int]]:
     """The longest unbroken stretch of a submission with these hashes, and the hashes in it."""
     best: tuple[int, str, int, int, set[int]] = (0, "", 0, 0, set())
-    for name, source in code.items():
-        prints = fingerprint(source)
+    for name, prints in work.prints.items():
         start, end, hashes = 0, 0, set[int]()
         for one, place in zip(prints.hashes.tolist(), prints.places.tolist(), strict=True):
             if one not in shared:
@@ -358,7 +389,7 @@ def _longest(code: Code, shared: set[int]) -> tuple[Passage, set[int]]:
             if end - start > best[0]:
                 best = end - start, name, int(prints.lines[start]), int(prints.lines[end - 1]), set(hashes)
     _, name, top, bottom, hashes = best
-    lines = code.get(name, "").splitlines()[top - 1 : bottom]
+    lines = work.code.get(name, "").splitlines()[top - 1 : bottom]
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], "..."]
     return Passage(name, textwrap.dedent("\n".join(line[:200] for line in lines))), hashes

@@ -165,6 +165,15 @@ def test_a_copy_is_found_in_disguise(disguise):
     assert pair.other.text
 
 
+def test_renaming_functions_of_one_s_own_hides_nothing_from_the_cells_that_call_them():
+    def calls(helper: str) -> dict[str, str]:
+        body = "".join(f"    y = {helper}(y * {i}, torch.f{i}(x)) - {helper}(x)\n" for i in range(20))
+        return {"cell 3": f"def {helper}(a, b=1):\n    return a * b\n", "answer": f"def answer(x, y):\n{body}"}
+
+    (pair,) = find_pairs({"ann": calls("scaled"), "bob": calls("times"), "cy": {"answer": OTHERS[0]}}, [])
+    assert pair.share == pytest.approx(1)
+
+
 OTHERS = [
     """import torch
 def train(model, x, n):
