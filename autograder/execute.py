@@ -101,13 +101,13 @@ def run(
         If a student's code can't be confined here, and ``limits.unsafe`` is not set.
     """
     done = Execution(notebook)
-    end = time.monotonic() + limits.total_seconds
     with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as scratch:
         place = Path(scratch, "judged")
         place.mkdir()
         checks = Checks(assignment, seed)
         _judge_files(done, checks, template, files, place, limits)
         with Session(Path(scratch), limits, files) as session:
+            end = time.monotonic() + limits.total_seconds  # the start of a process is not the student's time
             for number, cell in enumerate(notebook.cells, 1):
                 if not session.alive:
                     break
