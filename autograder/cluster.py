@@ -13,9 +13,10 @@ import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -29,7 +30,7 @@ from distributed.security import Security
 from autograder.environment import code_files, digest, variables, versions
 from autograder.errors import UserError
 from autograder.execute import Limits
-from autograder.grade import grade_submission
+from autograder.judge import JudgeProcess
 from autograder.parcel import Parcel, unpack
 from autograder.results import Result
 from autograder.template import Assignment, read_templates
@@ -56,8 +57,13 @@ LEAST_IN_FLIGHT = 16
 
 
 def grade_one(path: Path, assignment: Assignment, limits: Limits, seed: int) -> Result:
-    """Grade one submission, in the worker."""
-    return grade_submission(path, assignment, limits, seed)
+    """Grade one submission, by a process of this worker's that lives as long as the worker does."""
+    return _judge().grade(path, assignment, limits, seed)
+
+
+@cache
+def _judge() -> JudgeProcess:
+    return JudgeProcess()
 
 
 # ------------------------------------------------------------------ the clusters
@@ -81,8 +87,8 @@ def local_cluster(workers: int) -> Iterator[Client]:
             host="127.0.0.1",
             protocol="tls",
             security=Security.temporary(),
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # there is none; but with None, Dask warns where its usual port is taken
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=None,
             local_directory=scratch,
             silence_logs=logging.CRITICAL,
@@ -108,7 +114,7 @@ def existing_cluster(address: str | None, security: Security | None = None) -> I
         raise UserError("Dask's configuration names no scheduler (scheduler-address); give --scheduler")
     try:
         with _quiet():
-            client = Client(where, security=security, timeout=20, set_as_default=False, name="autograder")
+            client = Client(where, security=security, set_as_default=False, name="autograder")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         told = str(error).splitlines() or [type(error).__name__]
         raise UserError(f"no scheduler answers at {where}: {told[0]}") from None
@@ -161,8 +167,8 @@ def describe_run(assignment: Assignment, limits: Limits, unit: str = UNIT) -> di
 
 
 def work(run: dict[str, Any], parcel: dict[str, Any], seed: int) -> str:
-    """Grade one submission on this worker. Gives JSON: {"result": ...}, {"error": ...}, or {"differs": ...} if the
-    worker's software isn't that of ``run``."""
+    """Grade one submission on this worker. Gives JSON: {"result": ...}, {"error": ...}, {"refused": ...} if nothing
+    can be graded here, or {"differs": ...} if the worker's software isn't that of ``run``."""
     if differs := _differences(run):
         return json.dumps({"differs": differs})
     try:
@@ -174,6 +180,8 @@ def work(run: dict[str, Any], parcel: dict[str, Any], seed: int) -> str:
             unpack(Parcel.from_plain(parcel), Path(folder))
             result: Result = unit(Path(folder), assignment, Limits(**run["limits"]), seed)
         return json.dumps({"result": result.to_json()})
+    except UserError as error:  # not one submission's trouble: there is no sandbox here, say
+        return json.dumps({"refused": str(error)})
     except Exception as error:  # whatever it is, the others are still to be graded
         return json.dumps({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
 
@@ -251,13 +259,11 @@ class Crew:
                     self._send(held_back.popleft())
                 future = self._next_done()
                 _, job = self._flying.pop(future.key)
-                if future.status == "finished":
-                    text = future.result()
-                    future.release()
+                text = self._text(future)
+                if text is not None:
                     self._fill(rest)  # before the result is written, so that no worker waits for that
                     yield self._reply(job, text)
                     continue
-                self._require_death(future)
                 self._deaths[job.number] += 1
                 if self._deaths[job.number] == 1:
                     self._send(job)
@@ -307,15 +313,23 @@ class Crew:
                 self._told_of_no_worker = True
                 self._say("waiting: the cluster has no worker at the moment")
 
-    def _require_death(self, future: Future) -> None:
-        if future.status in ("cancelled", "lost"):
-            raise UserError(_GONE)
-        error = future.exception()
-        if not isinstance(error, KilledWorker):
+    def _text(self, future: Future) -> str | None:
+        """What the worker sent back; None if it died."""
+        try:
+            # Where a worker dies that still has a result, this waits until that has been made again.
+            text: str = future.result()
+        except KilledWorker:
+            return None
+        except CancelledError:
+            raise UserError(_GONE) from None
+        except Exception as error:
             raise UserError(
                 f"a worker can't run the grader: {type(error).__name__}: {error}; every worker needs this repository, "
                 "in this version, with what is in requirements-dev.txt"
-            )
+            ) from error
+        finally:
+            future.release()
+        return text
 
     def _reply(self, job: Job, text: str) -> Reply:
         told = json.loads(text)
@@ -324,6 +338,8 @@ class Crew:
                 f"a worker has {told['differs']}; install what is here on every worker, restart them, and run this "
                 "again"
             )
+        if "refused" in told:
+            raise UserError(told["refused"])
         if "error" in told:
             return Reply(job, problem=told["error"])
         return Reply(job, Result.from_json(told["result"]))

@@ -1,215 +1,234 @@
-"""What a lazy student might try in place of an answer: each earns nothing, and harms no honest answer after it.
+"""Hostile submissions: each earns nothing, leaves a clear record, and changes nothing for the honest one after it.
 
-The checks still run in the student's own process, and somebody who reads the grader's source can get past them: by
-looking through the interpreter for the checks, by a thread that works while a test runs, by reading an expected value
-from the calling frame, or by writing to the instructor's files. That ends only when answer and test no longer share a
-process.
+One idea a file, in ``attacks/``: a docstring says what it tries, then comes the code of the answer's cell. A print of
+"FOUND" says that it got at something which it should not see. What the sandbox is good for, and what it is not, is in
+``book/reference/grading.md``.
 """
 
-import copy
-import shutil
+import ast
+import dataclasses
+import html.parser
+import json
+import os
+import re
+import threading
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from nbconvert.exporters import HTMLExporter
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.classroom import grade
-from autograder.course import Course
-from autograder.errors import UserError
+from autograder import execute
 from autograder.execute import Limits
-from autograder.grade import grade_submission
-from autograder.results import Ledger
-from autograder.template import Assignment
+from autograder.feedback import _safe_outputs
+from autograder.grade import describe, grade_submission
+from autograder.results import OUTCOMES, Result
+from autograder.sandbox import NoSandbox, Sandbox
+from autograder.sanitise import FILTERS
+from autograder.template import Assignment, Exercise, Template
 
-WRONG = "def kl_normal(mu_q, logvar_q, mu_p, logvar_p):\n    return mu_q.sum(1) + logvar_q.sum(1)\n"
-RIGHT = """\
+ATTACKS = Path(__file__).parent / "attacks"
+SETUP = "import sympy\nimport torch"
+LIMITS = Limits(
+    cell_seconds=2,
+    total_seconds=20,
+    grace_seconds=0.5,
+    memory_bytes=500_000_000,
+    scratch_bytes=20_000_000,
+    kept_bytes=100_000,
+    runaway_bytes=2_000_000,
+)
+# What the next student sees of the world, and a right answer.
+HONEST = """
+import builtins, os, signal, sys, threading
+print(sorted(os.listdir()), [sorted(files) for files in os.walk("/scratch")], os.listdir("/proc"))
+print(sorted(os.listdir("/dev")), os.listdir("/dev/shm"), sorted(os.environ.items()), threading.active_count())
+print([(n, os.fstat(n).st_mode, os.fstat(n).st_size) for n in range(3)], sys.getrecursionlimit(), sorted(sys.modules))
+print(torch.rand(2), torch.get_default_dtype(), torch.get_num_threads(), sorted(vars(builtins)))
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []), [signal.getsignal(n) == signal.SIG_DFL for n in (10, 12, 14, 15)])
+
 def kl_normal(mu_q, logvar_q, mu_p, logvar_p):
     return 0.5 * (logvar_p - logvar_q + (logvar_q.exp() + (mu_q - mu_p) ** 2) / logvar_p.exp() - 1).sum(1)
 """
-NOTHING = "def slide_shortfall(x, w, s2, a, v):\n    return 0 * x\n"
-ZEROS = "def elbo_terms(x, logits, mu, logvar):\n    zero = 0 * mu.sum(1)\n    return zero, zero, zero\n"
-# Each is run in a notebook that has imported torch; what comes last defines the answer to the exercise.
-ATTACKS = {
-    "no answer, but the output that a right one has": (
-        "kl_normal", WRONG + "print('kl_normal: all 8 properties hold.')\n10.0"
-    ),
-    "a check of its own": ("kl_normal", WRONG + "def check(exercise, answer):\n    print('all properties hold')"),
-    "the public check replaced": (
-        "kl_normal", WRONG + "import genmodels.checks as c\n"
-        "c.check = c._property.run_properties = lambda *a: None"
-    ),
-    "the checks' table emptied": (
-        "kl_normal",
-        WRONG + "import dataclasses, genmodels.checks as c\n"
-        "for name, e in c.EXERCISES.items():\n    c.EXERCISES[name] = dataclasses.replace(e, properties=())",
-    ),
-    "the hidden checks replaced": (
-        "kl_normal", WRONG + "import autograder.hidden as h\nh.run_hidden = lambda *a: None\nh.HIDDEN.clear()"
-    ),
-    "the checks' comparison replaced": (
-        "kl_normal", WRONG + "import genmodels.checks.vae_bound as b\n"
-        "b.require_close = b.require_tensor = lambda *a, **k: None"
-    ),
-    "tensors that are always less": (
-        "kl_normal", WRONG + "torch.Tensor.__le__ = lambda a, b: torch.ones_like(a, dtype=torch.bool)"
-    ),
-    "tensors that are always true": (
-        "kl_normal", WRONG + "torch.Tensor.all = torch.Tensor.any = lambda *a, **k: torch.tensor(True)\n"
-        "torch.Tensor.__bool__ = lambda a: True"
-    ),
-    "tensors replaced while the answer is called": (
-        "kl_normal",
-        "def kl_normal(mu_q, logvar_q, mu_p, logvar_p):\n"
-        "    torch.Tensor.__le__ = lambda a, b: torch.ones_like(a, dtype=torch.bool)\n"
-        "    return mu_q.sum(1) + logvar_q.sum(1)",
-    ),
-    "wanted numbers that are always zero": (
-        "kl_normal", "def kl_normal(*a):\n    return 0 * (a[0] + a[1]).sum(1)\n"
-        "torch.as_tensor = lambda value, **k: torch.zeros(len(value), dtype=torch.float64)"
-    ),
-    "exceptions that are no exceptions": (
-        "kl_normal", WRONG + "import builtins\nclass Calm(Exception):\n    pass\n"
-        "builtins.AssertionError = builtins.Exception = Calm"
-    ),
-    "builtins replaced": (
-        "gap", "def gap(x, m, w, s2, v):\n    return 0 * x\nimport builtins\nbuiltins.abs = lambda x: 0"
-    ),
-    "builtins hidden behind a module's global": (
-        "kl_normal", WRONG + "import torch\ntorch.len = torch.isinstance = lambda *a: 1\n"
-        "torch._tensor.isinstance = lambda *a: True"
-    ),
-    "mathematics replaced": ("slide_shortfall", NOTHING + "import math\nmath.exp = math.sqrt = lambda x: 0.0"),
-    "integrals that are zero": (
-        "slide_shortfall", NOTHING + "torch.trapezoid = lambda y, x: torch.zeros(y.shape[:-1], dtype=torch.float64)"
-    ),
-    "the code of a function exchanged": (
-        "elbo_terms", ZEROS + "from torch.distributions import kl_divergence\n"
-        "kl_divergence.__code__ = (lambda p, q: 0).__code__"
-    ),
-    "a divergence of its own registered": (
-        "elbo_terms", ZEROS + "from torch.distributions import Bernoulli, Normal, register_kl\n"
-        "register_kl(Normal, Normal)(lambda p, q: torch.zeros_like(p.loc))\n"
-        "Bernoulli.log_prob = lambda self, x: torch.zeros_like(x)"
-    ),
-    "SciPy's oracle replaced": (
-        "log_mean_exp", "from scipy import special\nspecial.logsumexp = lambda a, **k: 0 * a[0]\n"
-        "def log_mean_exp(t):\n    return 0 * t[0]"
-    ),
-    "SystemExit": ("kl_normal", "def kl_normal(*a):\n    raise SystemExit(0)"),
-    "KeyboardInterrupt": ("kl_normal", "def kl_normal(*a):\n    raise KeyboardInterrupt"),
-    "a test that skips itself": ("kl_normal", "import unittest\ndef kl_normal(*a):\n    raise unittest.SkipTest"),
-    "a tensor with comparisons of its own": (
-        "kl_normal", "class Agreeable(torch.Tensor):\n"
-        "    def __sub__(self, other):\n        return torch.zeros_like(other)\n"
-        "def kl_normal(a, *_):\n    return a.sum(1).as_subclass(Agreeable)"
-    ),
-    "a word that equals every other": (
-        "predict_gap", "class Word(str):\n    __hash__ = str.__hash__\n"
-        "    def __eq__(self, other):\n        return True\n"
-        "def predict_gap():\n    return (Word('rises'),) * 3"
-    ),
-    "a tuple that equals every other": (
-        "predict_gap", "class Words(tuple):\n    def __eq__(self, other):\n        return True\n"
-        "def predict_gap():\n    return Words(('rises', 'rises', 'rises'))"
-    ),
-    "a number whose difference from any other is zero": (
-        "training_step", "class Zero(float):\n    def __sub__(self, other):\n        return 0.0\n"
-        "def training_step(*a):\n    return Zero()"
-    ),
-    "not a number": ("kl_normal", "def kl_normal(a, *_):\n    return float('nan') * a.sum(1)"),
-    "the examples of the public check by heart": (
-        "reparameterize", "def reparameterize(mu, logvar, eps):\n"
-        "    wide = logvar > 1\n"
-        "    return mu + eps * torch.where(wide, 2.0, 1.0) + wide * 3 * (logvar - logvar.detach())"
-    ),
-    "a name and nothing else": ("edit", "edit = None"),
-}  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_earns_nothing_and_spoils_nothing(kernel_and_judge, attack: str):
-    kernel, judge = kernel_and_judge
-    exercise, code = ATTACKS[attack]
-    assert kernel.execute("import torch", 60).status == "ok"
-    assert kernel.execute(code, 60).status == "ok"
-    _, verdict = judge(exercise, "globals()", 60)
-    assert verdict.status == "failed", verdict.message
-    assert kernel.execute(RIGHT, 60).status == "ok"
-    _, verdict = judge("kl_normal", "globals()", 60)
-    assert verdict.status == "passed", verdict.message
+@dataclass(frozen=True)
+class Attack:
+    """A file of ``attacks/``, read."""
+
+    exercise: str
+    outcomes: tuple[str, ...]
+    code: str
 
 
-# ------------------------------------------------------------------ on the way from the kernel to the grade
-
-VERDICT = '{"status": "passed", "message": "", "printed": "", "replaced": []}'
-FORGED = f"import json\ndef forged(*a, **k):\n    return json.dumps([{VERDICT!r}, 'f' * 64])\n"
-ON_THE_WAY = {
-    "the judge replaced": FORGED
-    + "import sys, types\nsys.modules['autograder.probe'] = types.SimpleNamespace(judge=forged)",
-    "the judge deleted": "import sys\ndel sys.modules['autograder.probe']",
-    "the answers of the shell replaced": FORGED
-    + "shell = get_ipython()\n"
-    + "def always(expressions):\n"
-    + "    told = {'status': 'ok', 'data': {'text/plain': repr(forged())}, 'metadata': {}}\n"
-    + "    return {name: told for name in expressions}\n"
-    + "shell.user_expressions = always",
-    "an earlier verdict played again": "import sys\n"
-    "probe = sys.modules['autograder.probe']\n"
-    "kept = probe.judge('double', {'double': lambda x: 2 * x}, 0, 'nonce')\n"
-    "probe.judge = lambda *a: kept",
-    "a module of the checks' name made in memory": "import sys, types\n"
-    "sys.modules['toychecks'] = types.SimpleNamespace(check=lambda *a: None, run_hidden=lambda *a: None)",
-}  # fmt: skip
+def read(path: Path) -> Attack:
+    code = path.read_text(encoding="utf-8")
+    about = dict(re.findall(r"^(\w+): (.+)$", ast.get_docstring(ast.parse(code)) or "", re.MULTILINE))
+    if "Prelude" in about:
+        code = (ATTACKS / "prelude" / f"{about['Prelude']}.py").read_text(encoding="utf-8") + "\n\n" + code
+    return Attack(about["Exercise"], tuple(about["Outcome"].split(" or ")), code)
 
 
-@pytest.mark.parametrize("attack", ON_THE_WAY)
-def test_a_verdict_cannot_be_forged(attack: str, solve, assignment: Assignment, limits: Limits, tmp_path: Path):
-    notebook = solve(double="def double(x):\n    return 3 * x", mean="def mean(numbers):\n    return 0")
-    notebook.cells.insert(3, new_code_cell(ON_THE_WAY[attack]))
-    (tmp_path / "lesson.ipynb").write_text(nbformat.writes(notebook))
-    result = grade_submission(tmp_path, assignment, limits)
+NAMES = sorted(path.stem for path in ATTACKS.glob("*.py"))
+# They use their time up, and more.
+SLOW = {name for name in NAMES if "timed-out" in read(ATTACKS / f"{name}.py").outcomes}
+
+
+def assignment_of(exercise: str) -> Assignment:
+    """A notebook with one exercise of the course."""
+
+    def cell(name: str, source: str, **flags: object) -> NotebookNode:
+        made = new_code_cell(source, id=name)
+        made.metadata = NotebookNode({"nbgrader": NotebookNode({"grade_id": name, "schema_version": 3, **flags})})
+        return made
+
+    answer = cell(exercise, f"def {exercise}(*a): ...", solution=True, grade=False, locked=False)
+    check = cell(
+        f"check-{exercise}", f'check("{exercise}", {exercise})', solution=False, grade=True, locked=True, points=5
+    )
+    file = "digits_vae.safetensors" if exercise == "digits_weights" else None
+    notebook = new_notebook(cells=[new_code_cell(SETUP, id="setup"), answer, check])
+    return Assignment(
+        "course", {"lesson": Template("lesson", notebook, {exercise: Exercise(exercise, 5.0, answer, check, file)})}
+    )
+
+
+def grade(folder: Path, exercise: str, code: str) -> Result:
+    """The result of a notebook with this answer."""
+    folder.mkdir(exist_ok=True)
+    assignment = assignment_of(exercise)
+    cells = [
+        new_code_cell(code if cell.id == exercise else cell.source, id=cell.id, metadata=cell.metadata)
+        for cell in assignment.templates["lesson"].notebook.cells
+    ]
+    (folder / "lesson.ipynb").write_text(nbformat.writes(new_notebook(cells=cells)), encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # a warning in the judge is none of a student's business
+        return dataclasses.replace(grade_submission(folder, assignment, LIMITS, seed=3), seconds=0.0)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Sandbox:
+    """The warm process of all tests here, of which an attacker in the judge's environment would find a token."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTACKED_TOKEN", "secret")
+        try:
+            execute._sandbox.cache_clear()
+            return execute._sandbox(LIMITS.start_seconds)
+        except NoSandbox as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The result of the honest submission, before any attack."""
+    result = grade(tmp_path_factory.mktemp("undisturbed"), "kl_normal", HONEST)
+    assert (result.outcome, result.points) == ("graded", 5)
+    return result.to_json()
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NAMES])
+def test_an_attack_earns_nothing_and_harms_nobody(name: str, sandbox: Sandbox, undisturbed: str, tmp_path: Path):
+    attack = read(ATTACKS / f"{name}.py")
+    resources = judges_resources()
+    result = grade(tmp_path / "attack", attack.exercise, attack.code)
     assert result.points == 0
-    assert {e.status for e in result.notebooks[0].exercises if e.name != "why"} == {"failed"}, result.message
+    (exercise,) = result.notebooks[0].exercises
+    assert exercise.status in ("failed", "not-run"), exercise.message
+    assert exercise.message
+    assert result.outcome in attack.outcomes, result.message
+    assert result.outcome == "graded" or (result.outcome in OUTCOMES and result.message)
+    shown = json.dumps(result.notebooks[0].executed["cells"][1]["outputs"])
+    assert "FOUND" not in shown
+    check_record(result, tmp_path)
+    assert grade(tmp_path / "honest", "kl_normal", HONEST).to_json() == undisturbed
+    assert execute._sandbox(LIMITS.start_seconds) is sandbox
+    assert judges_resources() == resources
 
 
-def test_what_was_replaced_is_noted(solve, assignment: Assignment, limits: Limits, tmp_path: Path):
-    notebook = solve()
-    notebook.cells.insert(3, new_code_cell("import math\nmath.exp = lambda x: 1.0"))
-    (tmp_path / "lesson.ipynb").write_text(nbformat.writes(notebook))
-    result = grade_submission(tmp_path, assignment, limits)
-    assert result.points == 5
-    assert result.notebooks[0].notes == ["the notebook had replaced math.exp; the check of double used the original"]
+def judges_resources() -> tuple[int, int]:
+    """How many files and threads this process has."""
+    return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
-def test_a_file_named_like_a_library_is_not_what_the_checks_use(
-    solve, assignment: Assignment, limits: Limits, tmp_path: Path
+# ------------------------------------------------------------------ the record
+
+
+def check_record(result: Result, folder: Path) -> None:
+    """Raise AssertionError unless the result can be written down, printed and looked at."""
+    assert Result.from_json(result.to_json()) == result
+    line = describe(result)
+    assert line.encode("utf-8")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", line)
+    assert all(len(e.message) < 5000 for e in result.notebooks[0].exercises)
+    executed = nbformat.from_dict(result.notebooks[0].executed)
+    nbformat.validate(executed)
+    nbformat.write(executed, folder / "executed.ipynb")
+    assert (folder / "executed.ipynb").stat().st_size < 10 * LIMITS.kept_bytes
+    safe, resources = _safe_outputs(nbformat.read(folder / "executed.ipynb", as_version=4), {})
+    exporter = HTMLExporter(template_name="basic", sanitize_html=True, filters=FILTERS)
+    page, _ = exporter.from_notebook_node(safe, resources)
+    reader = _Page()
+    reader.feed(page)
+    assert reader.dangers == []
+
+
+RUNS = {"script", "style", "link", "meta", "base", "iframe", "object", "embed", "form", "input", "svg", "math"}
+
+
+class _Page(html.parser.HTMLParser):
+    """Collects what a browser would run, load or obey in a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dangers: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag in RUNS:
+            self.dangers.append(tag)
+        for name, given in attributes:
+            value = (given or "").strip().lower()
+            if (
+                name.startswith("on")
+                or name in ("style", "srcdoc", "formaction")
+                or (name == "src" and not re.match(r"data:image/(png|jpeg|gif|svg\+xml);base64,[\w+/=]*$", value))
+                or (name == "href" and not re.match(r"(https?:|mailto:|#)", value))
+            ):
+                self.dangers.append(f"{tag} {name}={value[:80]}")
+
+
+def test_the_page_s_reader_sees_dangers():
+    reader = _Page()
+    reader.feed("<script></script><a href='javascript:x'>y</a><img src='http://x/' onerror=z><p style='color: red'>")
+    assert len(reader.dangers) == 5
+
+
+# ------------------------------------------------------------------ files that are handed in
+
+
+def test_a_pickle_among_the_files_is_not_opened(sandbox: Sandbox, tmp_path: Path):
+    (tmp_path / "attack").mkdir()
+    mark = tmp_path / "owned"
+    text = f"cos\nsystem\n(S'touch {mark}'\ntR."
+    (tmp_path / "attack" / "digits_vae.safetensors").write_text(text)
+    result = grade(tmp_path / "attack", "digits_weights", "def digits_weights():\n    return 'digits_vae.safetensors'")
+    assert (result.points, mark.exists()) == (0, False)
+    assert "not a readable safetensors file" in result.notebooks[0].exercises[0].message
+
+
+def test_files_named_like_the_judge_s_modules_are_only_the_student_s(
+    sandbox: Sandbox, undisturbed: str, tmp_path: Path
 ):
-    for name in ("toychecks.py", "hmac.py", "math.py", "contextlib.py"):
-        (tmp_path / name).write_text("check = run_hidden = new = lambda *a, **k: None")
-    notebook = solve(double="def double(x):\n    return 3 * x")
-    (tmp_path / "lesson.ipynb").write_text(nbformat.writes(notebook))
-    result = grade_submission(tmp_path, assignment, limits)
-    assert (result.outcome, result.points) == ("graded", 0)
+    (tmp_path / "attack").mkdir()
+    for name in ("execute.py", "json.py", "torch.py", "sympy.py", "inside.py", "sitecustomize.py"):
+        (tmp_path / "attack" / name).write_text("check = run_hidden = loads = lambda *a, **k: None")
+    assert grade(tmp_path / "attack", "kl_normal", "def kl_normal(*a):\n    return a[0]").points == 0
+    assert grade(tmp_path / "honest", "kl_normal", HONEST).to_json() == undisturbed
 
 
-def test_a_submission_that_changes_the_course_s_own_files_ends_the_run(
-    root: Path, solve, limits: Limits, empty_gradebook: Path, tmp_path: Path
-):
-    own = tmp_path / "repository"
-    shutil.copytree(root / "solutions", own / "solutions")
-    source = own / "solutions" / "toy" / "lesson.py"
-    notebook = copy.deepcopy(solve())
-    notebook.cells.append(new_code_cell(f"open({str(source)!r}, 'a').write('# graciously')"))
-    for student, work in (("ann", solve()), ("eve", notebook), ("zoe", solve())):
-        (tmp_path / "handed-in" / student).mkdir(parents=True)
-        (tmp_path / "handed-in" / student / "lesson.ipynb").write_text(nbformat.writes(work))
-    course = Course(tmp_path / "course")
-    course.make()
-    shutil.copyfile(empty_gradebook, course.database)
-    lines: list[str] = []
-    with pytest.raises(UserError, match="files changed while .*eve.* graded"):
-        grade(own, "toy", tmp_path / "handed-in", course, limits, lines.append, checks=("toychecks", "toychecks"))
-    assert not any(" eve: " in line for line in lines)
-    assert Ledger(course.ledger).last("toy", "eve") is None
+def test_there_are_enough():
+    assert len(NAMES) >= 40
