@@ -200,7 +200,7 @@ def warm() -> Shell:
     weight.square().sum().backward()
     torch.optim.Adam([weight]).step()
     shell = Shell.instance()
-    shell.run_cell("import genmodels, numpy", store_history=False)
+    shell.run_cell("import genmodels.checks, numpy", store_history=False)
     matplotlib.pyplot.close(matplotlib.pyplot.figure())
     return shell
 
