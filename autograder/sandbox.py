@@ -189,7 +189,8 @@ class Unconfined:
     def __init__(self, folder: Path, start_seconds: float = 120.0) -> None:
         token = secrets.token_bytes(16)
         inherited = {k: v for k, v in os.environ.items() if k in _INHERITED}
-        path = os.pathsep.join(map(str, (_library(), Path(__file__).parent)))
+        given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+        path = os.pathsep.join([str(_library()), str(Path(__file__).parent), *given])
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(0.2)
             self._process = subprocess.Popen(
