@@ -309,7 +309,7 @@ def _feedback(options: argparse.Namespace) -> int:
     pages = write_feedback(course, options.assignment, options.student, readings)
     for page in pages:
         print(f"wrote {_here(page)}")
-    missing = [row.student for row in read_marks(course, options.assignment).rows if row.outcome == "missing"]
+    missing = [row.student for row in read_marks(course, options.assignment).rows if row.missing]
     if missing and not options.student:
         print(f"no page for {', '.join(missing)}: nothing was handed in")
     return 0

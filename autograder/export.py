@@ -80,7 +80,7 @@ def gradescope(known: Marks, column: str) -> Rows:
     questions = [f"{i}: {item.name} ({item.points:.1f} pts)" for i, item in enumerate(known.items, 1)]
     rows = [[*about, *state, "View Count", "Submission Count", *questions]]
     for row in known.rows:
-        missing = row.outcome == "missing"
+        missing = row.missing
         status = "Missing" if missing else "Ungraded" if row.waiting else "Graded"
         minutes, seconds = divmod(int(row.seconds_late), 60)
         rows.append(

@@ -146,8 +146,8 @@ def head(marks: Marks, row: Row, notebook: str, readings: Mapping[str, Reading],
     lines = []
     if row.outcome == "grader-error":  # its message may tell of a hidden check
         lines.append(OURS)
-    elif row.outcome != "graded":
-        lines.append(f"Something went wrong when this was run: {row.record.get('message') or row.outcome}.")
+    elif wrong := _went_wrong(marks, row, notebook):
+        lines.append(f"Something went wrong: {wrong}.")
     if waiting:
         lines.append(
             f"{waiting} answer{'s wait' if waiting > 1 else ' waits'} to be graded by hand and may add points."
@@ -165,6 +165,15 @@ def head(marks: Marks, row: Row, notebook: str, readings: Mapping[str, Reading],
         + f'<ul class="gm-cards">\n{"".join(cards)}</ul>\n'
         + '<p class="gm-line">Your notebook, as it was graded:</p>\n</section>\n'
     )
+
+
+def _went_wrong(marks: Marks, row: Row, notebook: str) -> str:
+    """What went wrong with this notebook; empty if nothing did, or only with others of the submission."""
+    if row.outcome == "graded":
+        return ""
+    others = {f"{item.notebook}.ipynb" for item in marks.items} - {f"{notebook}.ipynb"}
+    told = str(row.record.get("message") or row.outcome).split("; ")
+    return "; ".join(part for part in told if not any(other in part for other in others))
 
 
 def _card(

@@ -41,9 +41,16 @@ class Row:
         return f"{self.first_name} {self.last_name}".strip() or self.student
 
     @property
+    def missing(self) -> bool:
+        """Whether nothing was handed in: no folder, or none of the assignment's notebooks in it."""
+        ran = any(one["status"] not in ("not-run", "unanswered") for one in self.record.get("exercises", []))
+        return self.record.get("outcome", "missing") == "missing" and not ran
+
+    @property
     def outcome(self) -> str:
-        """The outcome of the last grading; ``missing`` where nothing was graded."""
-        return str(self.record.get("outcome", "missing"))
+        """The outcome of the last grading; ``missing`` where nothing was handed in."""
+        outcome = str(self.record.get("outcome", "missing"))
+        return "missing in part" if outcome == "missing" and not self.missing else outcome
 
     @property
     def waiting(self) -> int:

@@ -83,7 +83,7 @@ def make_report(course: Course, assignment: str, root: Path) -> Report:
         If there is no gradebook, or nothing of the assignment was graded.
     """
     marks = read_marks(course, assignment)
-    handed_in = tuple(row for row in marks.rows if row.outcome != "missing")
+    handed_in = tuple(row for row in marks.rows if not row.missing)
     if not handed_in:
         raise UserError(f"nothing of {assignment} was graded in {course.root}")
     chosen = policy(course, assignment)
@@ -93,7 +93,7 @@ def make_report(course: Course, assignment: str, root: Path) -> Report:
     return Report(
         marks,
         handed_in,
-        tuple(row for row in marks.rows if row.outcome == "missing"),
+        tuple(row for row in marks.rows if row.missing),
         tuple(_item_facts(position, item, handed_in) for position, item in enumerate(marks.items)),
         tuple(sorted(_looks(handed_in), key=lambda look: (not look.urgent, look.row.student))),
         tuple(row for row in handed_in if row.waiting),

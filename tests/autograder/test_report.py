@@ -5,6 +5,7 @@ import re
 import shutil
 import statistics
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,7 @@ from nbgrader.api import Gradebook
 from autograder.course import Course
 from autograder.errors import UserError
 from autograder.feedback import Reading, find_readings, head, write_feedback
-from autograder.marks import read_marks
+from autograder.marks import Item, read_marks
 from autograder.report import Report, discrimination, make_report
 from autograder.report_page import bins, needs_attention, report_html
 from autograder.template import Template
@@ -168,6 +169,19 @@ def test_similar_code_is_in_it(report: Report):
     assert report.copies == ()
 
 
+def test_one_notebook_of_two_is_work_handed_in(course: Course, root: Path):
+    marks = read_marks(course, "toy")
+    row = next(row for row in marks.rows if row.student == "right-0")
+    record = row.record | {"outcome": "missing", "message": "there is no second.ipynb"}
+    part = replace(row, scores=(*row.scores, 0.0), record=record)
+    assert (part.missing, part.outcome) == (False, "missing in part")
+    two = replace(marks, items=(*marks.items, Item("last", "second", 3)))
+    assert "no second.ipynb" not in head(two, part, "lesson", READINGS)
+    assert "Something went wrong: there is no second.ipynb." in head(two, part, "second", READINGS)
+    nothing = [one | {"status": "not-run"} for one in row.record["exercises"]]
+    assert replace(part, record=part.record | {"exercises": nothing}).missing
+
+
 def test_nothing_graded_is_told(course: Course, root: Path, tmp_path: Path, template: Template, empty_gradebook: Path):
     empty = Course(tmp_path / "course")
     make_class(empty, empty_gradebook, "toy", {"lesson": template}, [Student("absent", handed_in=False)])
@@ -305,7 +319,7 @@ def test_a_check_s_own_pointer_is_linked_not_repeated(course: Course):
 
 
 def test_a_head_says_what_went_wrong_what_waits_and_what_was_noted(heads: dict[str, str]):
-    assert "Something went wrong when this was run: cell 8 did not end." in heads["loops"]
+    assert "Something went wrong: cell 8 did not end." in heads["loops"]
     assert "1 answer waits to be graded by hand and may add points." in heads["loops"]
     assert "why: to be read 5 points, to be graded by hand." in Page(heads["loops"]).text
     assert "Note: the check of mean had been changed." in heads["noted"]
