@@ -88,7 +88,7 @@ def make_report(course: Course, assignment: str, root: Path) -> Report:
         raise UserError(f"nothing of {assignment} was graded in {course.root}")
     chosen = policy(course, assignment)
     code = read_code(course, assignment, [row.student for row in handed_in])
-    release = list(_released(course, assignment))
+    release = set(_released(course, assignment))
     solutions = _solutions(root, assignment)
     return Report(
         marks,
@@ -101,7 +101,7 @@ def make_report(course: Course, assignment: str, root: Path) -> Report:
         "" if chosen is None else chosen.describe(assignment),
         tuple(find_pairs(code, release, solutions.values())),
         tuple(find_copies(code, release, solutions, read_library())),
-        sum(bool(pieces) for pieces in code.values()),
+        sum(any(source not in release for source in pieces.values()) for pieces in code.values()),
     )
 
 

@@ -167,6 +167,7 @@ def test_similar_code_is_in_it(report: Report):
     (pair,) = report.pairs
     assert (pair.first, pair.second) == ("copies", "evil")
     assert report.copies == ()
+    assert report.compared == 2  # the others handed the released notebook in as it is
 
 
 def test_one_notebook_of_two_is_work_handed_in(course: Course, root: Path):
