@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-fast lint lab release weights formulas lock clean
+.PHONY: help setup book test test-fast fuzz lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -21,6 +21,9 @@ test: setup ## Run every check and every test, as CI does
 
 test-fast: setup ## Run the tests that are not marked slow
 	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+fuzz: setup ## Read 10,000 notebooks broken in every way, several times over
+	@FUZZ_CASES=10000 $(PY) -m pytest tests/autograder/test_fuzz.py $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(PY) -m ruff check
