@@ -508,5 +508,6 @@ def _expression(tree: Any) -> sympy.Basic:
 def _unknown(name: str, is_expression: bool) -> sympy.Basic:
     """A node that no check takes, of a class of that name."""
     base = sympy.Expr if is_expression else sympy.Basic
-    made: sympy.Basic = type(_name(name), (base,), {})()
+    # SymPy prints by the name of a class, and would look for the parts of a real one.
+    made: sympy.Basic = type(_name(name), (base,), {"_sympystr": lambda self, printer: _name(name)})()
     return made

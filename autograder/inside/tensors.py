@@ -17,6 +17,7 @@ DTYPES = {
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 MOST_DIMENSIONS = 12
 MOST_NUMBERS = 1 << 28
+MOST_TENSORS = 10_000
 
 
 def can_travel(value: Tensor) -> bool:
@@ -67,7 +68,7 @@ def unpile(about: Any, body: memoryview) -> tuple[list[Tensor], memoryview]:
     ValueError
         If the description is not one, or the bytes are not as many as it says.
     """
-    if not isinstance(about, list) or len(about) > 100_000:
+    if not isinstance(about, list) or len(about) > MOST_TENSORS:
         raise ValueError("no list of tensors")
     found = []
     for one in about:

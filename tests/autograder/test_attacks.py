@@ -7,6 +7,7 @@ One idea a file, in ``attacks/``: a docstring says what it tries, then comes the
 
 import ast
 import dataclasses
+import functools
 import html.parser
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
@@ -45,7 +47,7 @@ LIMITS = Limits(
 # What the next student sees of the world, and a right answer.
 HONEST = """
 import builtins, os, signal, sys, threading
-print(sorted(os.listdir()), [sorted(files) for files in os.walk("/scratch")], os.listdir("/proc"))
+print(sorted(os.listdir()), [(at, files) for at, _, files in os.walk("/scratch")], os.listdir("/proc"))
 print(sorted(os.listdir("/dev")), os.listdir("/dev/shm"), sorted(os.environ.items()), threading.active_count())
 print([(n, os.fstat(n).st_mode, os.fstat(n).st_size) for n in range(3)], sys.getrecursionlimit(), sorted(sys.modules))
 print(torch.rand(2), torch.get_default_dtype(), torch.get_num_threads(), sorted(vars(builtins)))
@@ -75,7 +77,7 @@ def read(path: Path) -> Attack:
 
 NAMES = sorted(path.stem for path in ATTACKS.glob("*.py"))
 # They use their time up, and more.
-SLOW = {name for name in NAMES if "timed-out" in read(ATTACKS / f"{name}.py").outcomes}
+SLOW = {name for name in NAMES if read(ATTACKS / f"{name}.py").outcomes[0] == "timed-out"}
 
 
 def assignment_of(exercise: str) -> Assignment:
@@ -126,6 +128,7 @@ def sandbox() -> Sandbox:
 @pytest.fixture(scope="module")
 def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The result of the honest submission, before any attack."""
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for seconds
     result = grade(tmp_path_factory.mktemp("undisturbed"), "kl_normal", HONEST)
     assert (result.outcome, result.points) == ("graded", 5)
     return result.to_json()
@@ -170,13 +173,19 @@ def check_record(result: Result, folder: Path) -> None:
     nbformat.write(executed, folder / "executed.ipynb")
     assert (folder / "executed.ipynb").stat().st_size < 10 * LIMITS.kept_bytes
     safe, resources = _safe_outputs(nbformat.read(folder / "executed.ipynb", as_version=4), {})
-    exporter = HTMLExporter(template_name="basic", sanitize_html=True, filters=FILTERS)
-    page, _ = exporter.from_notebook_node(safe, resources)
+    page, _ = exporter().from_notebook_node(safe, resources)
     reader = _Page()
     reader.feed(page)
     assert reader.dangers == []
 
 
+@functools.cache
+def exporter() -> HTMLExporter:
+    return HTMLExporter(template_name="basic", sanitize_html=True, filters=FILTERS)
+
+
+# How nbconvert shows the colours of a terminal.
+COLOURS = r"((background-)?color: rgb\(\d+,\d+,\d+\);? ?)+"
 RUNS = {"script", "style", "link", "meta", "base", "iframe", "object", "embed", "form", "input", "svg", "math"}
 
 
@@ -194,7 +203,8 @@ class _Page(html.parser.HTMLParser):
             value = (given or "").strip().lower()
             if (
                 name.startswith("on")
-                or name in ("style", "srcdoc", "formaction")
+                or name in ("srcdoc", "formaction")
+                or (name == "style" and not re.fullmatch(COLOURS, value))
                 or (name == "src" and not re.match(r"data:image/(png|jpeg|gif|svg\+xml);base64,[\w+/=]*$", value))
                 or (name == "href" and not re.match(r"(https?:|mailto:|#)", value))
             ):

@@ -1,8 +1,8 @@
 """What a check is made of: properties, the exercise that they belong to, and how a failure is told."""
 
 import textwrap
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
@@ -47,6 +47,7 @@ def run_properties(exercise: Exercise, properties: Iterable[Property], answer: o
             f"{exercise.name}: expected the function {exercise.name}, got {_describe(answer)}.\n"
             f"Hand over the function itself, without calling it: check({exercise.name!r}, {exercise.name})."
         )
+    answer = _watched(answer)
     for passed, prop in enumerate(properties):
         try:
             prop.test(answer)
@@ -59,6 +60,36 @@ def run_properties(exercise: Exercise, properties: Iterable[Property], answer: o
             ) from None
         except Exception as error:
             raise CheckFailed(_tell(exercise, prop, passed, error, details)) from (error if details else None)
+
+
+def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """The answer, held to leave the tensors that it is given as they are.
+
+    A check may compute what it expects after the call, from the same tensors; overwritten, they would make any answer
+    right. Weights, optimizers and generators are not meant: to change these is what some exercises ask for.
+    """
+
+    def call(*positional: Any, **keywords: Any) -> Any:
+        kept = [(value, value.detach().clone()) for value in _tensors((positional, keywords))]
+        result = answer(*positional, **keywords)
+        for value, before in kept:
+            assert torch.equal(value.detach(), before), "your function overwrote a tensor that it was given"
+        return result
+
+    return call
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """The tensors in the arguments of a call, and in the schedules and lists among them."""
+    if type(value) is Tensor:
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif is_dataclass(value):
+        yield from _tensors(vars(value))
 
 
 def _tell(exercise: Exercise, prop: Property, passed: int, error: Exception, details: bool) -> str:
@@ -78,7 +109,10 @@ def _tell(exercise: Exercise, prop: Property, passed: int, error: Exception, det
 def _describe(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
-    return f"{type(value).__name__} {str(value)[:60]!r}"
+    try:
+        return f"{type(value).__name__} {str(value)[:60]!r}"
+    except Exception:  # a value's own text may be broken
+        return type(value).__name__
 
 
 def require_tensor(got: object, shape: tuple[int, ...], what: str = "the result") -> Tensor:

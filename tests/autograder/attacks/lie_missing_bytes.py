@@ -1,0 +1,8 @@
+"""Gives back fewer bytes than it says.
+
+Exercise: kl_normal
+Outcome: tampered
+Prelude: wire
+"""
+
+one_tensor(bytes(11))

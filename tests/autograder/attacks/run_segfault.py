@@ -1,0 +1,14 @@
+"""Reads from address zero.
+
+Exercise: kl_normal
+Outcome: kernel-died
+"""
+
+
+def kl_normal(mu_q, logvar_q, mu_p, logvar_p):
+    return mu_q.sum(1) + logvar_q.sum(1)
+
+
+import ctypes
+
+ctypes.string_at(0)
