@@ -7,6 +7,7 @@ limits of its own here, and loses the system calls that it has no use for.
 
 import ctypes
 import os
+import re
 import resource
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +58,7 @@ def enter(limits: dict[str, int], rules: bytes, channel: int) -> None:
     for what, most in (
         (resource.RLIMIT_DATA, data + limits["memory_bytes"]),
         (resource.RLIMIT_AS, addresses + limits["memory_bytes"]),  # shared memory is not counted as data
-        (resource.RLIMIT_NPROC, MOST_THREADS),  # which the kernel does not count for root
+        (resource.RLIMIT_NPROC, _most_threads()),
         (resource.RLIMIT_FSIZE, limits["scratch_bytes"]),
         (resource.RLIMIT_CPU, limits["cpu_seconds"]),
         (resource.RLIMIT_NOFILE, 256),
@@ -72,6 +73,13 @@ def enter(limits: dict[str, int], rules: bytes, channel: int) -> None:
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+def _most_threads() -> int:
+    """The limit on threads, which holds for anybody but root; the limits that there are, where it can't be set."""
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    # Before Linux 5.14 all that the user runs on the machine was counted together.
+    return MOST_THREADS if release >= (5, 14) else resource.getrlimit(resource.RLIMIT_NPROC)[1]
 
 
 def _close_all_but(channel: int) -> None:
