@@ -50,8 +50,10 @@ LOCAL = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.target": False,
-    "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.diagnostics.computations.max-history": 1,
 }
+# For our side of any cluster: submissions are larger than most tasks, and Dask remembers the last 1,000 messages.
+CLIENT = {"distributed.admin.large-graph-warning-threshold": "1GB", "distributed.admin.low-level-log-length": 10}
 # So many submissions are on their way to a cluster that has few workers: one that grows by need must see some need.
 LEAST_IN_FLIGHT = 16
 
@@ -143,7 +145,7 @@ def _quiet() -> Iterator[None]:
     level = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
+        with dask.config.set(CLIENT):
             yield
     finally:
         log.setLevel(level)
