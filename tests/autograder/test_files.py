@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from autograder.execute import Limits
+from autograder.execute import Checks, Limits
 from autograder.grade import grade_submission
 from autograder.parcel import pack
 from autograder.submission import MOST_FILES, find_submissions, side_files
@@ -237,13 +237,10 @@ def test_the_model_notebook_asks_for_its_weights(model_template: Template):
     ],
     ids=["untrained", "nan", "another width", "the book's own weights", "a pickle", "empty", "a header that lies"],
 )
-def test_weights_that_are_no_trained_model_of_the_right_kind_earn_nothing(
-    kernel_and_judge, tmp_path: Path, make, said: str
-):
+def test_weights_that_are_no_trained_model_of_the_right_kind_earn_nothing(tmp_path: Path, make, said: str):
     path = tmp_path / "digits_vae.safetensors"
     make(path)
-    _, judge = kernel_and_judge
-    _, verdict = judge("digits_weights", f"{{'digits_weights': lambda: {str(path)!r}}}", 60)
+    verdict = Checks(Assignment("vae", {}), seed=3)("digits_weights", lambda: str(path), 60)
     assert verdict.status == "failed"
     assert said in verdict.message
     assert str(tmp_path) not in verdict.message, "a student need not know where it was graded"
