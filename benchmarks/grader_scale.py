@@ -1,6 +1,6 @@
 """How the time of a run over a class grows with the class: 10, 100 and 1,000 submissions.
 
-    python benchmarks/grader_scale.py --seconds 0.5 --workers 2
+    python -m benchmarks.grader_scale --seconds 0.5 --workers 2
 
 All of a run is real (cluster, parcels, gradebook, ledger) but for one thing: no student's code runs. Instead a worker
 waits ``--seconds`` for each submission, and gives every second exercise its points. So this measures what the class
@@ -11,7 +11,6 @@ and at its end.
 
 import argparse
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -67,7 +66,7 @@ def measure(folder: Path, assignment: str, students: int, seconds: float, worker
     began, processor = time.monotonic(), time.process_time()
     results = grade(
         ROOT, assignment, submissions, Course(folder / "course"), Limits(), lambda line: None,
-        cluster=lambda: local_cluster(workers), unit="grader_scale:pretend", progress=note,
+        cluster=lambda: local_cluster(workers), unit="benchmarks.grader_scale:pretend", progress=note,
     )  # fmt: skip
     took, processor = time.monotonic() - began, time.process_time() - processor
     assert len(results) == students
@@ -93,5 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))  # where the workers find `pretend`
     main()
