@@ -443,15 +443,16 @@ _MOST_DIGITS = 1000
 _MOST_POWER = 1000
 _MOST_NODES = 20_000
 _MOST_BITS = 300_000  # of the exact number that an expression becomes when numbers are put in
+_MOST_BITS_OF_A_POWER = 1000
 _SYMBOL_BITS = 128
 
 
 def _expression(tree: Any) -> sympy.Basic:
     """An expression built of the operations that a derivation may end in, and nothing that the student's process made.
 
-    SymPy is exact, and would compute a tower of powers for ever. So an exponent is a small number, what stands in an
-    exponential has no exponential and no logarithm (SymPy makes powers of them), and the bits that a number would take
-    are counted. What goes beyond arrives as a node that no check takes.
+    SymPy is exact, and would compute a tower of powers for ever. So an exponent is a small number, or short and without
+    powers of its own; what stands in an exponential has no exponential and no logarithm (SymPy makes powers of them);
+    and the bits that a number would take are counted. What goes beyond arrives as a node that no check takes.
 
     Raises
     ------
@@ -491,9 +492,10 @@ def _expression(tree: Any) -> sympy.Basic:
             bits = sum(size for _, size in built)
             if kind == "Pow":
                 power = values[1]
-                if not (isinstance(power, sympy.Number) and bool(abs(power) <= _MOST_POWER)):
+                if isinstance(power, sympy.Number) and bool(abs(power) <= _MOST_POWER):
+                    bits *= 1 + math.ceil(abs(power))
+                elif power.is_number or built[1][1] > _MOST_BITS_OF_A_POWER or not _is_flat(power):
                     return _unknown("Pow", True), 0
-                bits *= 1 + math.ceil(abs(power))
             if bits > _MOST_BITS or (kind == "exp" and values[0].has(sympy.exp, sympy.log)):
                 return _unknown(kind, True), 0
             return _OPERATIONS[kind](*values), bits
@@ -503,6 +505,11 @@ def _expression(tree: Any) -> sympy.Basic:
         raise ValueError(f"a part of no known kind: {str(kind)[:40]}")
 
     return build(tree)[0]
+
+
+def _is_flat(power: sympy.Basic) -> bool:
+    """Whether an exponent with symbols has no exponent with symbols in it."""
+    return not power.has(sympy.exp, sympy.log) and all(part.exp.is_number for part in power.atoms(sympy.Pow))
 
 
 def _unknown(name: str, is_expression: bool) -> sympy.Basic:

@@ -313,16 +313,17 @@ class ToyPenalty:
 
     def require_trains(self, answer: Function, given: str) -> None:
         """Raise AssertionError unless the penalty's gradient with respect to the critic's weights is right."""
+        own = [self.critic.matrix, self.critic.b]
+        # First, as an answer might change the weights, so that nothing were to be learned from them.
+        twin = [w.detach().double().requires_grad_() for w in own]
+        wanted = torch.autograd.grad(self.expected(*twin).sum(), twin)
         got = self.answered(answer)
         require_tensor(got, (len(self.u),))
         assert got.requires_grad, "the penalty can't be differentiated: the critic would learn nothing from it"
-        own = [self.critic.matrix, self.critic.b]
         found = torch.autograd.grad(got.sum(), own, allow_unused=True)
         assert all(g is not None for g in found), (
             "the penalty does not depend on the critic's weights by autograd (see create_graph)"
         )
-        twin = [w.detach().double().requires_grad_() for w in own]
-        wanted = torch.autograd.grad(self.expected(*twin).sum(), twin)
         for name, gradient, want in zip(("matrix", "vector"), found, wanted, strict=True):
             require_close(gradient, want, given, 1e-3, f"the penalty's gradient for the critic's {name}")
 
