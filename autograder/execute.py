@@ -32,6 +32,7 @@ from autograder.template import Assignment, Exercise, Template
 
 NO_FILES = SideFiles([], {})
 SHOWN = 2000  # characters of what a check, and the answer in it, print
+A_MESSAGE = 200  # bytes that an output takes besides its content
 TOLD = 4000  # characters of why an answer failed
 
 
@@ -48,8 +49,9 @@ class Limits:
     # How long an interrupted cell may take to stop before its process is killed.
     grace_seconds: float = 5.0
     file_bytes: int = 20_000_000
-    # Of a cell's output, this much is kept; a cell that goes on to the second figure is stopped.
+    # Of a cell's output, this much is kept, of a notebook's that; a cell that goes on to the last figure is stopped.
     kept_bytes: int = 2_000_000
+    all_kept_bytes: int = 20_000_000
     runaway_bytes: int = 20_000_000
     memory_bytes: int = 2_000_000_000
     scratch_bytes: int = 100_000_000
@@ -263,6 +265,7 @@ class Session:
         self.limits = limits
         self.alive = True
         self._outputs = _Outputs(limits.kept_bytes)
+        self._left = limits.all_kept_bytes
         self._remote = Remote(_start(scratch, limits), self._came)
         try:
             contents = [(file.name, file.read_bytes()) for file in files.files]
@@ -281,7 +284,7 @@ class Session:
 
     def execute(self, code: str, seconds: float) -> tuple[list[NotebookNode], int | None, str]:
         """Run a cell; its outputs, its number, and "" or the reason why it was ended (see Ended)."""
-        self._outputs = _Outputs(self.limits.kept_bytes)
+        self._outputs = _Outputs(min(self.limits.kept_bytes, self._left))
         self._remote.deadline = time.monotonic() + seconds
         count, why = None, ""
         try:
@@ -291,6 +294,7 @@ class Session:
             why = ended.why
             self._stop(why)
             self._outputs.outputs.append(_error("Stopped" if self.alive else "KernelDied", _WHY[why]))
+        self._left -= min(self._outputs.seen, self.limits.kept_bytes, self._left)
         return self._outputs.outputs, count, why
 
     def judge(self, checks: Checks, exercise: Exercise, place: Path, seconds: float) -> tuple[Verdict, str]:
@@ -416,7 +420,7 @@ class _Outputs:
 
     def add(self, kind: str, content: dict[str, Any], size: int) -> None:
         """Take one message, of so many bytes; what is no output is passed over, but counted."""
-        self.seen += size
+        self.seen += size + A_MESSAGE
         if kind == "clear_output":
             self._clear_first = True
             if not content.get("wait"):
@@ -428,7 +432,7 @@ class _Outputs:
             return
         if self.seen > self._limit:
             self.full = True
-            note = f"\n[output over {self._limit / 1e6:g} MB was left out]\n"
+            note = f"\n[output over {self._limit / 1e6:.2g} MB was left out]\n"
             self.outputs.append(new_output("stream", name="stdout", text=note))
             return
         if self._clear_first:

@@ -42,6 +42,7 @@ LIMITS = Limits(
     memory_bytes=500_000_000,
     scratch_bytes=20_000_000,
     kept_bytes=100_000,
+    all_kept_bytes=300_000,
     runaway_bytes=2_000_000,
 )
 # What the next student sees of the world, and a right answer.
@@ -99,11 +100,12 @@ def assignment_of(exercise: str) -> Assignment:
     )
 
 
-def grade(folder: Path, exercise: str, code: str) -> Result:
-    """The result of a notebook with this answer."""
+def grade(folder: Path, exercise: str, code: str, *own: str) -> Result:
+    """The result of a notebook with this answer, after cells of the student's own."""
     folder.mkdir(exist_ok=True)
     assignment = assignment_of(exercise)
-    cells = [
+    cells = [new_code_cell(source) for source in own]
+    cells += [
         new_code_cell(code if cell.id == exercise else cell.source, id=cell.id, metadata=cell.metadata)
         for cell in assignment.templates["lesson"].notebook.cells
     ]
@@ -238,6 +240,12 @@ def test_files_named_like_the_judge_s_modules_are_only_the_student_s(
         (tmp_path / "attack" / name).write_text("check = run_hidden = loads = lambda *a, **k: None")
     assert grade(tmp_path / "attack", "kl_normal", "def kl_normal(*a):\n    return a[0]").points == 0
     assert grade(tmp_path / "honest", "kl_normal", HONEST).to_json() == undisturbed
+
+
+def test_many_cells_can_t_fill_the_judge_s_memory(sandbox: Sandbox, tmp_path: Path):
+    result = grade(tmp_path / "attack", "kl_normal", HONEST, *["print('x' * 90_000)"] * 40)
+    assert len(json.dumps(result.notebooks[0].executed)) < 2 * LIMITS.all_kept_bytes
+    assert (result.outcome, result.points) == ("graded", 5)
 
 
 def test_there_are_enough():
