@@ -221,7 +221,7 @@ def _regrade(options: argparse.Namespace) -> int:
 def _grade(options: argparse.Namespace) -> int:
     from autograder.classroom import FAILURES, grade, summary
     from autograder.course import Course
-    from autograder.execute import Limits
+    from autograder.limits import Limits
     from autograder.results import Ledger
 
     course = Course(options.course)
@@ -365,7 +365,7 @@ def _write(path: Path, text: str, what: str) -> None:
 
 def _doctor(options: argparse.Namespace) -> int:
     from autograder.doctor import examine
-    from autograder.execute import Limits
+    from autograder.limits import Limits
 
     limits = Limits(cell_seconds=options.cell_seconds, total_seconds=options.total_seconds)
     return 0 if examine(options.notebook, options.root / "notebooks", limits, say=print) else 1

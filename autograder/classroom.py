@@ -18,9 +18,9 @@ from autograder.cluster import UNIT, Crew, Differs, Job, Reply, describe_run, lo
 from autograder.course import Course
 from autograder.environment import code_files, digest, variables, versions
 from autograder.errors import UserError
-from autograder.execute import Limits
 from autograder.grade import describe, not_graded, nothing_graded
 from autograder.gradebook import Writer, register
+from autograder.limits import Limits
 from autograder.parcel import Parcel, pack
 from autograder.results import OUTCOMES, Result
 from autograder.source import read_assignment

@@ -29,8 +29,8 @@ from distributed.security import Security
 
 from autograder.environment import code_files, digest, variables, versions
 from autograder.errors import UserError
-from autograder.execute import Limits
 from autograder.judge import JudgeProcess
+from autograder.limits import Limits
 from autograder.parcel import Parcel, unpack
 from autograder.results import Result
 from autograder.template import Assignment, read_templates

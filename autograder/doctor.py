@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from autograder.errors import UserError
-from autograder.execute import Limits, first_line, run
+from autograder.execute import first_line, run
+from autograder.limits import Limits
 from autograder.submission import Mended, Unreadable, mend, parse, read_bytes, side_files
 from autograder.template import Assignment, Template, read_templates
 

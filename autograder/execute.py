@@ -16,7 +16,6 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import FrameType, ModuleType
 from typing import Any
@@ -25,7 +24,9 @@ import torch
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from autograder.limits import Limits
 from autograder.remote import Ended, EndedTheProgram, Remote
+from autograder.results import Execution, Verdict
 from autograder.sandbox import NoSandbox, Process, Sandbox, Unconfined, limits_of
 from autograder.submission import SideFiles
 from autograder.template import Assignment, Exercise, Template
@@ -34,53 +35,6 @@ NO_FILES = SideFiles([], {})
 SHOWN = 2000  # characters of what a check, and the answer in it, print
 A_MESSAGE = 200  # bytes that an output takes besides its content
 TOLD = 4000  # characters of why an answer failed
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one notebook may use: seconds of wall time, and bytes.
-
-    ``unsafe`` runs it without a sandbox: then the memory and the scratch folder have no limit.
-    """
-
-    cell_seconds: float = 60.0
-    total_seconds: float = 600.0
-    start_seconds: float = 120.0
-    # How long an interrupted cell may take to stop before its process is killed.
-    grace_seconds: float = 5.0
-    file_bytes: int = 20_000_000
-    # Of a cell's output, this much is kept, of a notebook's that; a cell that goes on to the last figure is stopped.
-    kept_bytes: int = 2_000_000
-    all_kept_bytes: int = 20_000_000
-    runaway_bytes: int = 20_000_000
-    memory_bytes: int = 2_000_000_000
-    scratch_bytes: int = 100_000_000
-    unsafe: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the tests of one answer said. ``status`` is "passed", "failed", "not-run" or "broken" (our fault)."""
-
-    status: str
-    message: str
-    printed: str = ""
-
-
-@dataclass
-class Execution:
-    """A run notebook: its cells carry their outputs. ``outcome`` is "graded" when it ran to its end."""
-
-    notebook: NotebookNode
-    outcome: str = "graded"
-    message: str = ""
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def trouble(self, outcome: str, message: str) -> None:
-        """Record what went wrong first."""
-        if self.outcome == "graded":
-            self.outcome, self.message = outcome, message
 
 
 def run(

@@ -8,8 +8,8 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-from autograder.execute import Execution, Limits, Verdict, run
-from autograder.results import ExerciseResult, NotebookResult, Result
+from autograder.limits import Limits
+from autograder.results import Execution, ExerciseResult, NotebookResult, Result, Verdict
 from autograder.submission import Mended, Unreadable, mend, parse, read_bytes, side_files
 from autograder.template import Assignment, Exercise, Template
 
@@ -20,6 +20,9 @@ def grade_submission(path: Path, assignment: Assignment, limits: Limits, seed: i
     ``path`` is the folder with the notebooks, ``seed`` what the hidden checks draw their inputs from. Whatever is wrong
     with the submission is in the result; an exception is a fault of ours.
     """
+    # It imports torch, which the processes that only write down results and pass them on can do without.
+    from autograder.execute import run
+
     began = time.monotonic()
     notebooks = []
     wanted = wanted_files(assignment)

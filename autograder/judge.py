@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 
 from autograder.errors import UserError
-from autograder.execute import Limits
 from autograder.grade import grade_submission
 from autograder.inside.wire import Channel, Closed, Late
+from autograder.limits import Limits
 from autograder.results import Result
 from autograder.template import Assignment
 

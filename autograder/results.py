@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nbformat import NotebookNode
+
 # Every outcome a submission can have, and what it means. The partial ones keep the points of what ran.
 OUTCOMES = {
     "graded": "ran to its end",
@@ -26,6 +28,31 @@ OUTCOMES = {
     "worker-killed": "its worker died each time it was tried: out of memory, perhaps, or the machine is failing",
     "grader-error": "the grader itself failed; tried again at the next run",
 }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the tests of one answer said. ``status`` is "passed", "failed", "not-run" or "broken" (our fault)."""
+
+    status: str
+    message: str
+    printed: str = ""
+
+
+@dataclass
+class Execution:
+    """A run notebook: its cells carry their outputs. ``outcome`` is "graded" when it ran to its end."""
+
+    notebook: NotebookNode
+    outcome: str = "graded"
+    message: str = ""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def trouble(self, outcome: str, message: str) -> None:
+        """Record what went wrong first."""
+        if self.outcome == "graded":
+            self.outcome, self.message = outcome, message
 
 
 @dataclass(frozen=True)

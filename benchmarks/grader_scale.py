@@ -20,9 +20,9 @@ import psutil
 from autograder.classroom import grade
 from autograder.cluster import local_cluster
 from autograder.course import Course
-from autograder.execute import Execution, Limits, Verdict
 from autograder.grade import _notebook_result
-from autograder.results import Result
+from autograder.limits import Limits
+from autograder.results import Execution, Result, Verdict
 from autograder.submission import mend, parse, read_bytes
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from nbgrader.api import Gradebook
 
 from autograder.cluster import local_cluster
 from autograder.course import own_tools_first
-from autograder.execute import Limits
+from autograder.limits import Limits
 from autograder.release import release
 from autograder.template import Assignment, Template, read_templates
 

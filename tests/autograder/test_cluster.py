@@ -28,8 +28,8 @@ from autograder.classroom import grade, histogram, summary
 from autograder.cluster import certificates, describe_run, existing_cluster, local_cluster, work
 from autograder.course import Course
 from autograder.errors import CourseError, UserError
-from autograder.execute import Limits
 from autograder.gradebook import Writer
+from autograder.limits import Limits
 from autograder.parcel import pack, unpack
 from autograder.results import Ledger, Result
 from autograder.submission import Unreadable, read_bytes, side_files

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell
 
 from autograder.doctor import examine
 from autograder.errors import UserError
-from autograder.execute import Limits
+from autograder.limits import Limits
 from autograder.template import Assignment
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -9,8 +9,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from autograder.execute import Checks, Limits
+from autograder.execute import Checks
 from autograder.grade import grade_submission
+from autograder.limits import Limits
 from autograder.parcel import pack
 from autograder.submission import MOST_FILES, find_submissions, side_files
 from autograder.template import Assignment, Template, file_asked_for, read_templates

@@ -22,10 +22,10 @@ from traitlets.config.loader import PyFileConfigLoader
 from autograder.classroom import grade
 from autograder.course import Course
 from autograder.errors import UserError
-from autograder.execute import Limits
 from autograder.export import export, generic, to_csv
 from autograder.feedback import write_feedback
 from autograder.grade import grade_submission
+from autograder.limits import Limits
 from autograder.marks import read_marks
 from autograder.results import Ledger, Result
 from autograder.sanitise import clean

@@ -13,7 +13,7 @@ import torch
 
 from autograder.classroom import grade
 from autograder.course import Course
-from autograder.execute import Limits
+from autograder.limits import Limits
 from autograder.release import check_release, generate
 from autograder.source import assignments, read_assignment
 from autograder.submission import mend, parse
