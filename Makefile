@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-fast fuzz lint lab release weights formulas lock clean
+.PHONY: help setup book test test-fast fuzz bench-grader lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -15,7 +15,7 @@ book: setup ## Build the book into _build/html
 	@$(PY) tools/build_book.py $(ARGS)
 
 test: setup ## Run every check and every test, as CI does
-	@if [ "$${CI:-}" = true ]; then sh tools/setup_chromium.sh; fi
+	@if [ "$${CI:-}" = true ]; then sh tools/setup_system.sh; fi
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest $(ARGS)
 
@@ -24,6 +24,9 @@ test-fast: setup ## Run the tests that are not marked slow
 
 fuzz: setup ## Read 10,000 notebooks broken in every way, several times over
 	@FUZZ_CASES=10000 $(PY) -m pytest tests/autograder/test_fuzz.py $(ARGS)
+
+bench-grader: setup ## Time the grader against plain nbgrader, interleaved
+	@$(PY) benchmarks/grader.py $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(PY) -m ruff check

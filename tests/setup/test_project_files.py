@@ -114,33 +114,40 @@ def test_the_workflow_runs_what_ci_runs_and_publishes_only_from_main():
 
 @pytest.fixture
 def bare_path(tmp_path):
-    """A PATH with the few tools that the Chromium script uses, and no browser."""
+    """A PATH with the few tools that the script uses, and neither a browser nor bubblewrap."""
     for name in ("mktemp", "tail", "rm"):
         (tmp_path / name).symlink_to(shutil.which(name))
     tool(tmp_path, "id", "echo 0")
     return tmp_path
 
 
-def get_chromium(path: Path) -> subprocess.CompletedProcess:
-    command = ["/bin/sh", ROOT / "tools/setup_chromium.sh"]
+def set_up_system(path: Path) -> subprocess.CompletedProcess:
+    command = ["/bin/sh", ROOT / "tools/setup_system.sh"]
     return subprocess.run(command, env={"PATH": str(path)}, capture_output=True, text=True, check=True)
 
 
-def test_chromium_is_installed_where_it_is_missing(bare_path):
+def test_what_pip_cannot_install_is_installed_where_it_is_missing(bare_path):
     tool(bare_path, "apt-get", f'echo "$@" >> {bare_path}/asked')
-    assert "Installing Chromium" in get_chromium(bare_path).stdout
-    assert (bare_path / "asked").read_text() == "update\ninstall -y --no-install-recommends chromium\n"
+    assert "Installing for the tests: chromium bubblewrap." in set_up_system(bare_path).stdout
+    assert (bare_path / "asked").read_text() == "update\ninstall -y --no-install-recommends chromium bubblewrap\n"
 
 
-def test_chromium_that_cannot_be_installed_fails_nothing(bare_path):
+def test_only_what_is_missing_is_installed(bare_path):
+    tool(bare_path, "apt-get", "exit 0")
+    tool(bare_path, "chromium-browser", "exit 0")
+    assert "Installing for the tests: bubblewrap." in set_up_system(bare_path).stdout
+
+
+def test_what_cannot_be_installed_fails_nothing(bare_path):
     tool(bare_path, "apt-get", 'echo "no route to the mirror"; exit 100')
-    run = get_chromium(bare_path)
-    assert "browser tests will skip" in run.stdout
+    run = set_up_system(bare_path)
+    assert "the tests that need it will skip: chromium bubblewrap" in run.stdout
     assert "no route to the mirror" in run.stdout
 
 
-def test_chromium_is_left_alone_where_it_is_or_cannot_come(bare_path):
-    assert "no way to install one" in get_chromium(bare_path).stdout
+def test_the_system_is_left_alone_where_all_is_there_or_nothing_can_come(bare_path):
+    assert "no way to install it: chromium bubblewrap" in set_up_system(bare_path).stdout
     tool(bare_path, "chromium", "exit 0")
+    tool(bare_path, "bwrap", "exit 0")
     tool(bare_path, "apt-get", "exit 1")
-    assert get_chromium(bare_path).stdout == ""
+    assert set_up_system(bare_path).stdout == ""
