@@ -4,7 +4,6 @@ This is the judge's part: the cells run elsewhere (:mod:`autograder.sandbox`), t
 process answers (:mod:`autograder.remote`).
 """
 
-import functools
 import importlib
 import io
 import re
@@ -27,7 +26,7 @@ from nbformat.v4 import new_output
 from autograder.limits import Limits
 from autograder.remote import Ended, EndedTheProgram, Remote
 from autograder.results import Execution, Verdict
-from autograder.sandbox import NoSandbox, Process, Sandbox, Unconfined, limits_of
+from autograder.sandbox import NoSandbox, Process, Unconfined, close_shared, limits_of, shared
 from autograder.submission import SideFiles
 from autograder.template import Assignment, Exercise, Template
 
@@ -338,22 +337,11 @@ def _start(scratch: Path, limits: Limits) -> Process:
         work.mkdir()
         return Unconfined(work, limits.start_seconds)
     most = limits_of(limits.memory_bytes, limits.scratch_bytes, limits.total_seconds)
-    for again in (True, False):
-        sandbox = _sandbox(limits.start_seconds)
-        try:
-            return sandbox.start(most)
-        except (NoSandbox, OSError):  # the warm process itself may have been killed, for its memory perhaps
-            sandbox.close()
-            _sandbox.cache_clear()
-            if not again:
-                raise
-    raise AssertionError("unreachable")
-
-
-@functools.cache
-def _sandbox(start_seconds: float) -> Sandbox:
-    """The warm process of this one. It ends with this one."""
-    return Sandbox(start_seconds)
+    try:
+        return shared(limits.start_seconds).start(most)
+    except (NoSandbox, OSError):  # the warm process itself may have been killed, for its memory perhaps
+        close_shared()
+        return shared(limits.start_seconds).start(most)
 
 
 def _error(name: str, text: str) -> NotebookNode:
@@ -370,7 +358,7 @@ class _Outputs:
         self.outputs: list[NotebookNode] = []
         self.seen = 0
         self.full = False
-        self.stopping = False  # what comes now is read away
+        self.stopping = False  # it was broken off; what comes now was printed before
 
     def add(self, kind: str, content: dict[str, Any], size: int) -> None:
         """Take one message, of so many bytes; what is no output is passed over, but counted."""
@@ -382,7 +370,7 @@ class _Outputs:
             return
         if kind not in ("stream", "display_data", "execute_result", "error", "update_display_data"):
             return
-        if self.full or self.stopping:
+        if self.full:
             return
         if self.seen > self._limit:
             self.full = True

@@ -6,6 +6,7 @@ not runs in a further process, in the sandbox.
 
 import os
 import pickle
+import resource
 import socket
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from autograder.grade import grade_submission
 from autograder.inside.wire import Channel, Closed, Late
 from autograder.limits import Limits
 from autograder.results import Result
+from autograder.sandbox import shared
 from autograder.template import Assignment
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+MOST_MEMORY = 8_000_000_000  # bytes of a judge's process
 
 
 class JudgeFailed(RuntimeError):
@@ -114,6 +117,8 @@ def serve(channel: Channel) -> None:
             return
         path, assignment, limits, seed = pickle.loads(body)
         try:
+            if not limits.unsafe:
+                shared(limits.start_seconds)  # it gets warm while this process imports what it needs itself
             result = grade_submission(path, assignment, limits, seed)
         except UserError as error:
             channel.send({"refused": str(error)})
@@ -124,4 +129,6 @@ def serve(channel: Channel) -> None:
 
 
 if __name__ == "__main__":
+    # A backstop: what comes from a student's process is bounded, and what a check makes of it is not.
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     serve(Channel(socket.socket(fileno=int(sys.argv[1]))))

@@ -76,13 +76,17 @@ class Process(Protocol):
 class Sandbox:
     """A warm process inside of bubblewrap that forks one for each submission.
 
+    It gets warm, which takes seconds, while this one goes on.
+
     Raises
     ------
     NoSandbox
-        If bubblewrap, or what the kernel has to allow, is not there.
+        If bubblewrap is not there.
     """
 
     def __init__(self, start_seconds: float = 120.0) -> None:
+        self._start_seconds = start_seconds
+        self._warm = False
         bwrap = shutil.which("bwrap")
         if bwrap is None:
             raise NoSandbox(f"students' code is only run in a sandbox: {INSTALL}, or grade with --unsafe")
@@ -99,12 +103,6 @@ class Sandbox:
                 # Ctrl-C in the terminal is for the grader, which then ends this one.
                 start_new_session=True,
             )
-        try:
-            if self._answer(start_seconds) != b"warm":
-                raise NoSandbox(f"the sandbox does not start: {self._complaint()}")
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -120,7 +118,16 @@ class Sandbox:
         self._log.close()
 
     def start(self, limits: dict[str, int]) -> "Confined":
-        """A fresh process for one submission, with these limits: memory_bytes, scratch_bytes, cpu_seconds."""
+        """A fresh process for one submission, with these limits: memory_bytes, scratch_bytes, cpu_seconds.
+
+        Raises
+        ------
+        NoSandbox
+            If the kernel does not allow what it takes, or the warm process has gone.
+        """
+        if not self._warm and self._answer(self._start_seconds) != b"warm":
+            raise NoSandbox(f"the sandbox does not start: {self._complaint()}")
+        self._warm = True
         ours, theirs = socket.socketpair()
         text = json.dumps(limits).encode()
         with theirs:
@@ -155,6 +162,25 @@ class Sandbox:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it ended with code {self._bwrap.poll()}"
+
+
+_shared: Sandbox | None = None
+
+
+def shared(start_seconds: float) -> Sandbox:
+    """The sandbox of this process, started when it is first asked for."""
+    global _shared
+    if _shared is None:
+        _shared = Sandbox(start_seconds)
+    return _shared
+
+
+def close_shared() -> None:
+    """End the sandbox of this process; the next one who asks gets a new one."""
+    global _shared
+    if _shared is not None:
+        _shared.close()
+        _shared = None
 
 
 class Confined:

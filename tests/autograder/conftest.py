@@ -15,7 +15,7 @@ from autograder.cluster import local_cluster
 from autograder.course import own_tools_first
 from autograder.limits import Limits
 from autograder.release import release
-from autograder.sandbox import NoSandbox, Sandbox, limits_of
+from autograder.sandbox import NoSandbox, Sandbox, close_shared, limits_of
 from autograder.template import Assignment, Template, read_templates
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -71,6 +71,13 @@ def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with own_tools_first():
         Gradebook(f"sqlite:///{path}").close()
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sandbox_ended() -> Iterator[None]:
+    """End the sandbox that tests of single submissions have started in this process."""
+    yield
+    close_shared()
 
 
 @pytest.fixture(scope="session")

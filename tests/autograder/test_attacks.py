@@ -8,12 +8,14 @@ One idea a file, in ``attacks/``: a docstring says what it tries, then comes the
 import ast
 import dataclasses
 import functools
+import gc
 import html.parser
 import json
 import os
 import re
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +26,11 @@ from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder import execute
 from autograder.feedback import _safe_outputs
 from autograder.grade import describe, grade_submission
 from autograder.limits import Limits
 from autograder.results import OUTCOMES, Result
-from autograder.sandbox import NoSandbox, Sandbox
+from autograder.sandbox import NoSandbox, Sandbox, close_shared, limits_of, shared
 from autograder.sanitise import FILTERS
 from autograder.template import Assignment, Exercise, Template
 
@@ -116,15 +117,16 @@ def grade(folder: Path, exercise: str, code: str, *own: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
+def sandbox() -> Iterator[Sandbox]:
     """The warm process of all tests here, of which an attacker in the judge's environment would find a token."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATTACKED_TOKEN", "secret")
         try:
-            execute._sandbox.cache_clear()
-            return execute._sandbox(LIMITS.start_seconds)
+            close_shared()
+            shared(LIMITS.start_seconds).start(limits_of(1 << 30, 1 << 20, 60)).kill()
         except NoSandbox as error:
             pytest.skip(str(error))
+        yield shared(LIMITS.start_seconds)
 
 
 @pytest.fixture(scope="module")
@@ -152,12 +154,13 @@ def test_an_attack_earns_nothing_and_harms_nobody(name: str, sandbox: Sandbox, u
     assert not any("FOUND" in text for text in told)
     check_record(result, tmp_path)
     assert grade(tmp_path / "honest", "kl_normal", HONEST).to_json() == undisturbed
-    assert execute._sandbox(LIMITS.start_seconds) is sandbox
+    assert shared(LIMITS.start_seconds) is sandbox
     assert judges_resources() == resources
 
 
 def judges_resources() -> tuple[int, int]:
-    """How many files and threads this process has."""
+    """How many files and threads this process has, what waits to be collected left out."""
+    gc.collect()
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
