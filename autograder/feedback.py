@@ -4,8 +4,11 @@ All HTML passes our sanitiser, and of an output's formats only those are kept th
 anything. The head is put in afterwards, from the gradebook and the ledger, and every word in it is escaped.
 """
 
+import multiprocessing
+import os
 import textwrap
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -28,6 +31,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 FORMATS = {"text/html", "text/markdown", "text/latex", "text/plain", "image/svg+xml", "image/png", "image/jpeg"}
 CSS = (Path(__file__).parent / "pages" / "feedback.css").read_text(encoding="utf-8")
 LONGEST = 2000  # characters of a message
+MANY = 32  # students, from which several processes pay, each of which imports nbgrader first
 OURS = "The grader itself failed here, which is no fault of yours; your instructor knows."
 
 
@@ -54,25 +58,46 @@ def write_feedback(
     """
     marks = read_marks(course, assignment)
     autograded = course.root / "autograded"
-    graded = [path.parent for path in autograded.glob(f"*/{assignment}") if student in (None, path.parent.name)]
+    graded = sorted(
+        path.parent.name for path in autograded.glob(f"*/{assignment}") if student in (None, path.parent.name)
+    )
     if not graded:
         raise UserError(f"nothing of {assignment} was graded in {course.root}" + (f" for {student}" if student else ""))
-    config = course.config(assignment, student)
-    config.HTMLExporter.sanitize_html = True
-    config.HTMLExporter.filters = FILTERS
-    converter = course.converter(GenerateFeedback, config)
-    converter.preprocessors = [_safe_outputs, *converter.preprocessors]
-    with nbgrader_errors(f"nbgrader can't write feedback for {assignment}"):
-        converter.start()
+    _convert(course, assignment, graded)
     chosen = policy(course, assignment)
     rows = {row.student: row for row in marks.rows}
     pages = []
-    for folder in sorted(graded):
-        for page in sorted(course.folder("feedback", folder.name, assignment).glob("*.html")):
+    for name in graded:
+        for page in sorted(course.folder("feedback", name, assignment).glob("*.html")):
             told = "" if chosen is None else chosen.describe(assignment)
-            _put_head(page, head(marks, rows[folder.name], page.stem, readings or {}, told))
+            _put_head(page, head(marks, rows[name], page.stem, readings or {}, told))
             pages.append(page)
     return pages
+
+
+def _convert(course: Course, assignment: str, students: list[str]) -> None:
+    """Run nbgrader's converter on these students, in a process for each core where they are many."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if len(students) < MANY or cores == 1:
+        _convert_some(course.root, assignment, students)
+        return
+    parts = [students[i::cores] for i in range(cores)]
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        for _ in pool.map(_convert_some, [course.root] * cores, [assignment] * cores, parts):
+            pass
+
+
+def _convert_some(root: Path, assignment: str, students: list[str]) -> None:
+    """Run nbgrader's converter on these students, one after another."""
+    course = Course(root)
+    for student in students:
+        config = course.config(assignment, student)
+        config.HTMLExporter.sanitize_html = True
+        config.HTMLExporter.filters = FILTERS
+        converter = course.converter(GenerateFeedback, config)
+        converter.preprocessors = [_safe_outputs, *converter.preprocessors]
+        with nbgrader_errors(f"nbgrader can't write feedback for {assignment}"):
+            converter.start()
 
 
 def find_readings(root: Path, assignment: str, book: str | None = None) -> dict[str, Reading]:
