@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 from autograder.limits import Limits
+from autograder.reach import reaches
 from autograder.results import Execution, ExerciseResult, NotebookResult, Result, Verdict
 from autograder.submission import Mended, Unreadable, mend, parse, read_bytes, side_files
 from autograder.template import Assignment, Exercise, Template
@@ -36,6 +37,8 @@ def grade_submission(path: Path, assignment: Assignment, limits: Limits, seed: i
         except Unreadable as problem:
             notebooks.append(nothing_graded(template, problem.outcome, str(problem)))
             continue
+        if found := reaches(cell.source for cell in mended.notebook.cells if cell.cell_type == "code"):
+            mended.notes.append(f"the notebook uses {', '.join(found)}: look at what for")
         execution = run(mended.notebook, template, assignment, limits, files, seed)
         mended.notes.extend([*execution.notes, *notes])
         notes.clear()  # once is enough
