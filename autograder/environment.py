@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-PACKAGES = ("torch", "numpy", "scipy", "sympy", "ipykernel", "nbgrader")
+PACKAGES = ("torch", "numpy", "scipy", "sympy", "ipython", "nbgrader")
 OWN = ("autograder", "genmodels")
 # Variables that decide how a notebook runs, and what they are where nothing is set.
 VARIABLES = {
