@@ -13,12 +13,14 @@ Every warning is an error, and the exit status is not 0. On top of `jupyter-book
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +55,22 @@ def drop_stale_cache(build: Path, now: str) -> bool:
     return stale
 
 
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Wait until no other build of this checkout is under way: two at once would spoil each other's files."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield
+        return
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def left_out(root: Path) -> list[str]:
     """The pages under `book/` that `_toc.yml` does not name: Sphinx passes over them without a word."""
     from sphinx_external_toc.parsing import parse_toc_yaml
@@ -78,8 +96,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Not in _toc.yml, so not in the book: {', '.join(lost)}. Name it there, or remove it.", file=sys.stderr)
         return 1
 
-    build = ROOT / "_build"
-    if options.fresh:
+    with alone(ROOT):
+        return build_book(ROOT / "_build", options.fresh)
+
+
+def build_book(build: Path, fresh: bool) -> int:
+    """Build what has changed, or everything if ``fresh``; the exit status."""
+    if fresh:
         shutil.rmtree(build, ignore_errors=True)
     if drop_stale_cache(build, library_hash(ROOT)):
         print("lib/ has changed since the last build: running every code cell anew")

@@ -1,6 +1,8 @@
 """The build command: when it forgets the outputs of code cells, and what it mends."""
 
+import fcntl
 import importlib.util
+import os
 
 import pytest
 
@@ -68,3 +70,13 @@ def test_entries_of_the_bibliography_are_list_items(build_book):
     after = build_book.mend(before)
     assert 'class="citation" id="id2" role="listitem"' in after
     assert build_book.mend(after) == after
+
+
+def test_a_second_build_of_a_checkout_waits_for_the_first(build_book, tmp_path):
+    other = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with build_book.alone(tmp_path), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(other)
