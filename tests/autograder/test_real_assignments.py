@@ -79,7 +79,7 @@ def test_the_committed_notebooks_are_what_their_sources_make():
 
 @pytest.fixture(scope="module", params=NAMES)
 def graded(
-    request: pytest.FixtureRequest, empty_gradebook: Path, unsafe: bool, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, empty_gradebook: Path, unsafe: bool, cluster, tmp_path_factory
 ) -> tuple[str, Course, dict]:
     """An assignment, and a course folder in which its solutions and its untouched release were graded."""
     name = request.param
@@ -94,7 +94,7 @@ def graded(
     }:
         if file is not None:
             WEIGHTS[file](handed_in / "solved" / name / file)
-    return name, course, grade(REPOSITORY, name, handed_in, course, Limits(unsafe=unsafe), print)
+    return name, course, grade(REPOSITORY, name, handed_in, course, Limits(unsafe=unsafe), print, cluster=cluster)
 
 
 @pytest.mark.slow
