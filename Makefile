@@ -17,9 +17,7 @@ book: setup ## Build the book into _build/html
 test: setup ## Run every check and every test, as CI does
 	@if [ "$${CI:-}" = true ]; then sh tools/setup_system.sh; fi
 	@$(MAKE) --no-print-directory lint
-# In CI the book is built while the first tests run, on another core; the tests of the book wait for it.
-	@if [ "$${CI:-}" = true ]; then $(PY) tools/build_book.py >/dev/null 2>&1 & fi
-	@$(PY) -m pytest $(ARGS)
+	@if [ "$${CI:-}" = true ] && [ -z "$(ARGS)" ]; then $(PY) tools/run_tests.py; else $(PY) -m pytest $(ARGS); fi
 
 test-fast: setup ## Run the tests that are not marked slow
 	@$(PY) -m pytest -m "not slow" $(ARGS)

@@ -76,12 +76,17 @@ class Ledger:
             or option.keyword
             or option.markexpr
             or getattr(option, "lf", False)
-            or option.ignore
+            or [path for path in option.ignore or [] if self.claimed_in(path)]
             or option.ignore_glob
             or option.deselect
             or option.collectonly
         )
         return not narrowed and all((base / argument).resolve() in roots for argument in self.config.args)
+
+    def claimed_in(self, path: str) -> bool:
+        """Whether a folder that is left out holds a test that claims an equation."""
+        files = (self.config.invocation_params.dir / path).rglob("*.py")
+        return any("mark.equation" in file.read_text(encoding="utf-8") for file in files)
 
     def ran(self, label: str) -> set[str]:
         return {test for test in self.claims[label] if self.outcomes.get(test) in ("passed", "failed")}
