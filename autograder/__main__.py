@@ -258,8 +258,8 @@ def _cluster(options: argparse.Namespace) -> Any:
     """What to grade on, as a function that starts it."""
     import dask
 
-    from autograder.classroom import cores
     from autograder.cluster import certificates, existing_cluster, local_cluster
+    from autograder.environment import cores
 
     files = [options.tls_ca, options.tls_cert, options.tls_key]
     if options.workers and options.scheduler:

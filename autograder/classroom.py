@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import statistics
 from collections import Counter
@@ -16,7 +15,7 @@ from distributed import Client
 
 from autograder.cluster import UNIT, Crew, Differs, Job, Reply, describe_run, local_cluster
 from autograder.course import Course
-from autograder.environment import code_files, digest, variables, versions
+from autograder.environment import code_files, cores, digest, variables, versions
 from autograder.errors import UserError
 from autograder.grade import describe, not_graded, nothing_graded
 from autograder.gradebook import Writer, register
@@ -32,11 +31,6 @@ Cluster = Callable[[], AbstractContextManager[Client]]
 Progress = Callable[[int, int], None]
 # After these, the instructor must look: the mark says nothing about the work.
 FAILURES = ("grader-error", "worker-killed")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def grade(

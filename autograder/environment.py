@@ -1,4 +1,4 @@
-"""What grades depend on besides the submission: the grader's own code, and the releases of what it stands on."""
+"""What grades depend on besides the submission: the grader's own code, and what it stands on."""
 
 import hashlib
 import importlib.metadata
@@ -18,6 +18,11 @@ VARIABLES = {
     # The checks test functions, so the notebook's own training may be short.
     "GENMODELS_SCALE": "smoke",
 }
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def variables() -> dict[str, str]:

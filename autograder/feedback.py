@@ -5,7 +5,6 @@ anything. The head is put in afterwards, from the gradebook and the ledger, and 
 """
 
 import multiprocessing
-import os
 import textwrap
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +17,7 @@ from nbformat import NotebookNode
 from nbgrader.converters import GenerateFeedback
 
 from autograder.course import Course, nbgrader_errors
+from autograder.environment import cores
 from autograder.errors import UserError
 from autograder.lateness import late_line, policy
 from autograder.marks import Item, Marks, Row, read_marks
@@ -77,13 +77,13 @@ def write_feedback(
 
 def _convert(course: Course, assignment: str, students: list[str]) -> None:
     """Run nbgrader's converter on these students, in a process for each core where they are many."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if len(students) < MANY or cores == 1:
+    processes = cores()
+    if len(students) < MANY or processes == 1:
         _convert_some(course.root, assignment, students)
         return
-    parts = [students[i::cores] for i in range(cores)]
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
-        for _ in pool.map(_convert_some, [course.root] * cores, [assignment] * cores, parts):
+    parts = [students[i::processes] for i in range(processes)]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for _ in pool.map(_convert_some, [course.root] * processes, [assignment] * processes, parts):
             pass
 
 

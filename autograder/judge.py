@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 
 from autograder.errors import UserError
 from autograder.grade import grade_submission
@@ -37,12 +36,6 @@ class JudgeProcess:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
-
-    def __enter__(self) -> "JudgeProcess":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process, and the sandbox with it."""

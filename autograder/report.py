@@ -196,17 +196,19 @@ def _written(folder: Path) -> Iterator[tuple[str, str]]:
             flags = cell.get("metadata", {}).get("nbgrader", {})
             name = str(flags.get("grade_id", ""))
             if cell.get("cell_type") == "code" and not name.startswith(CHECK_PREFIX):
-                source = cell.get("source", "")
-                text = source if isinstance(source, str) else "".join(source)
-                yield name or f"{path.stem}, cell {number}", text
+                yield name or f"{path.stem}, cell {number}", _source(cell)
 
 
 def _released(course: Course, assignment: str) -> Iterator[str]:
     for path in sorted(course.folder("release", ".", assignment).glob("*.ipynb")):
         for cell in _cells(path):
             if cell.get("cell_type") == "code":
-                source = cell.get("source", "")
-                yield source if isinstance(source, str) else "".join(source)
+                yield _source(cell)
+
+
+def _source(cell: dict[str, Any]) -> str:
+    source = cell.get("source", "")
+    return source if isinstance(source, str) else "".join(source)
 
 
 def _cells(path: Path) -> list[dict[str, Any]]:

@@ -19,9 +19,9 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
+from autograder.environment import variables
 from autograder.errors import UserError
 from autograder.inside.wire import Channel
 
@@ -29,10 +29,6 @@ INSTALL = "install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: d
 NOBODY = "65534"
 CONTAINED = Path("/grader")
 ENVIRONMENT = {
-    # Several threads make small tensors slower, and on a shared machine many times slower.
-    "OMP_NUM_THREADS": "1",
-    # The checks test functions, so the notebook's own training may be short.
-    "GENMODELS_SCALE": "smoke",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONDONTWRITEBYTECODE": "1",
     "LANG": "C.UTF-8",
@@ -103,12 +99,6 @@ class Sandbox:
                 # Ctrl-C in the terminal is for the grader, which then ends this one.
                 start_new_session=True,
             )
-
-    def __enter__(self) -> "Sandbox":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process, and with it whatever it has forked."""
@@ -222,7 +212,7 @@ class Unconfined:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "inside.student", str(server.getsockname()[1])],
                 cwd=folder,
-                env={**ENVIRONMENT, **inherited, "PYTHONPATH": path, "STUDENT_TOKEN": token.hex()},
+                env={**ENVIRONMENT, **variables(), **inherited, "PYTHONPATH": path, "STUDENT_TOKEN": token.hex()},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -267,7 +257,7 @@ class Unconfined:
 # What a process without a sandbox may see of this one's environment: tokens are none of a notebook's business.
 _INHERITED = {
     *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT"),
-    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "GENMODELS_SCALE", "MPLCONFIGDIR"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "MPLCONFIGDIR"),
 }
 
 
@@ -300,7 +290,7 @@ def _command(bwrap: str, control: int) -> list[str]:
     arguments += ["--ro-bind", str(Path(__file__).parent / "inside"), str(CONTAINED / "inside")]
     arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
     scratch = {"HOME": "/scratch/home", "TMPDIR": "/scratch/tmp", "MPLCONFIGDIR": "/scratch/tmp"}
-    environment = {**ENVIRONMENT, **scratch, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(CONTAINED)}
+    environment = {**ENVIRONMENT, **variables(), **scratch, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(CONTAINED)}
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
     start = "import os; os.makedirs('/scratch/tmp', exist_ok=True); os.makedirs('/scratch/home', exist_ok=True); "

@@ -22,6 +22,7 @@ from pathlib import Path
 import nbformat
 
 from autograder.course import Course
+from autograder.environment import cores
 from autograder.gradebook import register
 from autograder.source import read_assignment
 
@@ -93,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", type=int, default=18)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=cores())
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {"nbgrader": [], "ours": []}
     with tempfile.TemporaryDirectory() as scratch:

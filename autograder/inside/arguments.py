@@ -240,7 +240,7 @@ class Before:
         now = value.grad if value.is_leaf else None
         told: Any = None
         if now is not None:
-            told = "kept" if grad is not None and raw(now) == grad else pile.add(now)
+            told = "kept" if grad is not None and raw(now) == grad else pile.add(now.detach())
         return [None if raw(value) == data else pile.add(value.detach()), told, value.requires_grad]
 
 

@@ -150,11 +150,8 @@ class Student:
                 value = call()
             except BaseException as error:
                 return {"status": "raised", "error": encode_error(error), "printed": tail.text}
-        given = _Given()
-        tree = encode(value, given, self._handle)
-        pile.about.extend(given.about)
-        pile.parts.extend(given.parts)
-        outputs = [t for t in given.tensors if t.requires_grad]
+        tree = encode(value, pile, self._handle)
+        outputs = [t for t in pile.tensors if t.requires_grad]
         node = None
         if outputs and inputs:
             node, self._next = self._next, self._next + 1
@@ -164,18 +161,6 @@ class Student:
     def _forget(self, header: dict[str, Any]) -> None:
         for node in header["forget"]:
             self._nodes.pop(node, None)
-
-
-class _Given(Pile):
-    """A pile that remembers which tensors were put on it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tensors: list[Tensor] = []
-
-    def add(self, value: Tensor) -> int:
-        self.tensors.append(value)
-        return super().add(value)
 
 
 def _json(value: Any) -> Any:

@@ -46,11 +46,13 @@ class Pile:
     """Tensors gathered for one frame, each named by its place."""
 
     def __init__(self) -> None:
+        self.tensors: list[Tensor] = []
         self.about: list[dict[str, Any]] = []
         self.parts: list[bytes] = []
 
     def add(self, value: Tensor) -> int:
         """Put a tensor on the pile and return its place."""
+        self.tensors.append(value)
         self.about.append(describe(value))
         self.parts.append(raw(value))
         return len(self.about) - 1

@@ -4,7 +4,6 @@ The judge sends "fork" with one end of a socket over the control socket. The chi
 there; a descriptor of its process goes back, by which the judge can interrupt and kill it.
 """
 
-import array
 import json
 import os
 import signal
@@ -53,8 +52,7 @@ def _become_a_student(request: bytes, descriptor: int, control: socket.socket, s
                 os._exit(1)
             sock.send(b"\1")
             main(sock, shell)  # type: ignore[arg-type]
-        handle = array.array("i", [os.pidfd_open(student)])
-        control.sendmsg([b"student"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handle)])
+        socket.send_fds(control, [b"student"], [os.pidfd_open(student)])
         os._exit(0)
     except BaseException as error:
         control.send(f"failed: {type(error).__name__}: {error}".encode())

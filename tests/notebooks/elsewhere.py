@@ -4,7 +4,6 @@ So an answer is tested as it will be graded: from another process, through :mod:
 around it are missing.
 """
 
-import array
 import os
 import signal
 import socket
@@ -85,19 +84,10 @@ def serve(control: socket.socket) -> None:
             Student(Channel(sock), _Names(ANSWERS[int(request)])).serve()  # type: ignore[arg-type]
         sock.close()
         handle = os.pidfd_open(child)
-        control.sendmsg([b"started"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle]))])
+        socket.send_fds(control, [b"started"], [handle])
         os.close(handle)
 
 
 if __name__ == "__main__":
-    from tests.notebooks.mutants import (  # noqa: F401  (they register)
-        diffusion_model,
-        diffusion_process,
-        gan_game,
-        gan_training,
-        vae_bound,
-        vae_model,
-    )
-
     torch.set_num_threads(1)
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -12,16 +12,7 @@ from autograder.hidden import HIDDEN, run_hidden
 from autograder.inside.lock import find, locked
 from genmodels.checks import EXERCISES, LOCKED, CheckFailed, check
 from tests.notebooks.elsewhere import Elsewhere
-from tests.notebooks.mutants import (  # noqa: F401  (they register)
-    ANSWERS,
-    Answer,
-    diffusion_model,
-    diffusion_process,
-    gan_game,
-    gan_training,
-    vae_bound,
-    vae_model,
-)
+from tests.notebooks.mutants import ANSWERS, Answer
 
 SEEDS = (1, 2)
 # Graded from a file that the answer names. These answers are called here, where the networks that many of them start
