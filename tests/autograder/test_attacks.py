@@ -33,11 +33,12 @@ from autograder.results import OUTCOMES, Result
 from autograder.sandbox import NoSandbox, Sandbox, close_shared, limits_of, shared
 from autograder.sanitise import FILTERS
 from autograder.template import Assignment, Exercise, Template
+from genmodels import data
 
 ATTACKS = Path(__file__).parent / "attacks"
 SETUP = "import sympy\nimport torch"
 LIMITS = Limits(
-    cell_seconds=2,
+    cell_seconds=3,
     total_seconds=20,
     grace_seconds=0.5,
     memory_bytes=500_000_000,
@@ -132,7 +133,9 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The result of the honest submission, before any attack."""
-    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for seconds
+    # The first optimizer and the first digits import for seconds, which would be taken from an attack's time.
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
+    data.digits("test")
     result = grade(tmp_path_factory.mktemp("undisturbed"), "kl_normal", HONEST)
     assert (result.outcome, result.points) == ("graded", 5)
     return result.to_json()
