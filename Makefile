@@ -26,7 +26,7 @@ fuzz: setup ## Read 10,000 notebooks broken in every way, several times over
 	@FUZZ_CASES=10000 $(PY) -m pytest tests/autograder/test_fuzz.py $(ARGS)
 
 bench-grader: setup ## Time the grader against plain nbgrader, interleaved
-	@$(PY) benchmarks/grader.py $(ARGS)
+	@$(PY) -m benchmarks.grader $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	@$(PY) -m ruff check

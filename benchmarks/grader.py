@@ -1,6 +1,6 @@
 """What a submission costs: our grader against ``nbgrader autograde``, interleaved in one run.
 
-    python benchmarks/grader.py --students 16 --rounds 2
+    python -m benchmarks.grader --students 16 --rounds 2
 
 The class hands in ``vae/bound.ipynb``, which ends by training a small autoencoder. Student i has written the first i
 exercises and left the rest (and begins anew after the last), so the public checks, which are all that nbgrader runs,
