@@ -3,7 +3,9 @@
 Sphinx, its extensions and the theme together write pages that are a megabyte heavy and not quite sound. Here each page
 is mended as text, and mending twice changes nothing, since a warm build leaves most pages as they were:
 - icons are drawn into the page from the theme's own icon script, which would draw them in the browser (540 KB);
+- an icon for the browser's tab, so that it asks for none;
 - one style sheet in place of ten, without the rules for classes that no page and no script names;
+- formulas are set in type (`tools/typeset.py`), with fonts that hold the letters of this book;
 - the search index is loaded by the search page alone;
 - what has no name, or a wrong role, for those who listen to the page gets one.
 """
@@ -17,6 +19,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools.typeset import cut_fonts, letters, typeset
+
+ROOT = Path(__file__).resolve().parents[1]
 # In the order in which the pages link them; the first is imported by theme.css.
 STYLES = (
     "basic.css",
@@ -31,6 +36,12 @@ STYLES = (
     "css/book.css",
 )
 BUNDLE = "styles/bundle.css"
+# A bell curve.
+TAB_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath fill='none' "
+    "stroke='%230072b2' stroke-width='3' d='M1 27C11 27 11 5 16 5s5 22 15 22'/%3E%3C/svg%3E"
+)
+FONTS = "vendor/mathjax/output/chtml/fonts/woff-v2"
 
 
 def mend_all(html: Path) -> None:
@@ -40,10 +51,12 @@ def mend_all(html: Path) -> None:
     drawings = icons((static / "scripts" / "fontawesome.js").read_text(encoding="utf-8"))
     texts = {path: path.read_text(encoding="utf-8") for path in pages}
     mended = {path: mend(text, drawings, path.name) for path, text in texts.items()}
+    mended, type_css = typeset(mended, "../" + FONTS)
 
     scripts = (path.read_text(encoding="utf-8") for path in static.rglob("*.js") if "vendor" not in path.parts)
-    css = purge(join_styles(static), vocabulary(mended.values(), scripts))
+    css = purge(f"{join_styles(static)}\n{type_css}", vocabulary(mended.values(), scripts))
     (static / BUNDLE).write_text(css, encoding="utf-8")
+    cut_fonts(ROOT / "book" / "assets" / FONTS, static / FONTS, letters(css))
     digest = hashlib.sha256(css.encode()).hexdigest()[:8]
     for path, text in mended.items():
         after = one_style_sheet(text, digest, path.name)
@@ -56,6 +69,8 @@ def mend(page: str, drawings: dict[str, str], name: str) -> str:
     page = draw_icons(page, drawings)
     if name != "search.html":
         page = re.sub(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>', "", page)
+    if 'rel="icon"' not in page:
+        page = page.replace("</head>", f'  <link rel="icon" href="{TAB_ICON}" />\n  </head>', 1)
     return name_things(page)
 
 
