@@ -271,7 +271,7 @@ def look(view: View, browser, axe, html: Path, address: str) -> None:
     page.on("response", lambda answer: answer.status >= 400 and view.wrong("request", f"{answer.status}", answer.url))
     page.on("requestfailed", lambda request: view.wrong("request", "failed", request.url))
     page.on("pageerror", lambda error: view.wrong("script", str(error).splitlines()[0]))
-    page.on("console", lambda said: said.type == "error" and view.wrong("console", said.text))
+    page.on("console", lambda said: said.type in ("error", "warning") and view.wrong("console", said.text))
     page.add_init_script(COUNT_SHIFTS)
 
     page.goto(f"{address}/{view.page}.html", wait_until="networkidle")

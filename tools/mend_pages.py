@@ -56,7 +56,7 @@ def mend_all(html: Path) -> None:
     scripts = (path.read_text(encoding="utf-8") for path in static.rglob("*.js") if "vendor" not in path.parts)
     css = purge(f"{join_styles(static)}\n{type_css}", vocabulary(mended.values(), scripts))
     (static / BUNDLE).write_text(css, encoding="utf-8")
-    cut_fonts(ROOT / "book" / "assets" / FONTS, static / FONTS, letters(css))
+    cut_fonts(ROOT / "book" / "assets" / FONTS, static / FONTS, letters(css), html.parent / "fonts")
     digest = hashlib.sha256(css.encode()).hexdigest()[:8]
     for path, text in mended.items():
         after = one_style_sheet(text, digest, path.name)

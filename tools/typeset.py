@@ -8,13 +8,13 @@ stops the build.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import io
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("mathjax") / "typeset.js"
@@ -86,18 +86,29 @@ def letters(css: str) -> set[int]:
     return shown
 
 
-def cut_fonts(source: Path, target: Path, characters: Iterable[int]) -> None:
-    """Copy MathJax's fonts without the glyphs of other characters."""
+def cut_fonts(source: Path, target: Path, characters: set[int], kept: Path) -> None:
+    """Copy MathJax's fonts without the glyphs of other characters; in `kept` they are found by the next build."""
+    target.mkdir(parents=True, exist_ok=True)
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("*.woff"):
+        font = path.read_bytes()
+        cut = kept / (hashlib.sha256(font + repr(sorted(characters)).encode()).hexdigest() + path.suffix)
+        if not cut.is_file():
+            cut.write_bytes(cut_font(font, characters))
+        shutil.copyfile(cut, target / path.name)
+
+
+def cut_font(woff: bytes, characters: set[int]) -> bytes:
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
-    target.mkdir(parents=True, exist_ok=True)
-    for path in source.glob("*.woff"):
-        font = TTFont(path)
-        subsetter = Subsetter(Options(notdef_outline=True, drop_tables=["FFTM"]))
-        subsetter.populate(unicodes=characters)
-        subsetter.subset(font)
-        font.flavor = "woff"
-        out = io.BytesIO()
-        font.save(out)
-        (target / path.name).write_bytes(out.getvalue())
+    font = TTFont(io.BytesIO(woff))
+    if characters.isdisjoint(font.getBestCmap()):
+        return woff  # a browser refuses a font without letters
+    subsetter = Subsetter(Options(notdef_outline=True, drop_tables=["FFTM"]))
+    subsetter.populate(unicodes=characters)
+    subsetter.subset(font)
+    font.flavor = "woff"
+    out = io.BytesIO()
+    font.save(out)
+    return out.getvalue()
