@@ -7,7 +7,7 @@ Every warning is an error, and the exit status is not 0. On top of `jupyter-book
 - forgets the cached outputs of code cells when `lib/` has changed: jupyter-cache looks only at the cells themselves;
 - keeps code cells to one thread unless OMP_NUM_THREADS says otherwise: the models of the book are so small that
   more threads make them slower;
-- mends what Sphinx extensions get wrong in the pages (see `mend`).
+- makes the pages sound and light (see `tools/mend_pages.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import argparse
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tools.mend_pages import mend_all  # noqa: E402
 
 
 def library_hash(root: Path) -> str:
@@ -81,11 +82,6 @@ def left_out(root: Path) -> list[str]:
     return sorted(page.as_posix() for page in pages if page.with_suffix("").as_posix() not in named)
 
 
-def mend(page: str) -> str:
-    """Make the HTML of one page sound: sphinxcontrib-bibtex writes a list whose entries are not list items."""
-    return re.sub(r'(<div class="citation"[^>]*?) role="doc-biblioentry"', r'\1 role="listitem"', page)
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fresh", action="store_true", help="forget every earlier build and cell output first")
@@ -125,11 +121,7 @@ def build_book(build: Path, fresh: bool) -> int:
         return 1
 
     html = build / "html"
-    for path in html.rglob("*.html"):
-        before = path.read_text(encoding="utf-8")
-        after = mend(before)
-        if after != before:
-            path.write_text(after, encoding="utf-8")
+    mend_all(html)
     print(f"\nThe book is built. Open it, no network needed:\n  {(html / 'index.html').as_uri()}")
     return 0
 

@@ -124,7 +124,8 @@ def _name(directive: SphinxDirective, node: nodes.Element, name: str, title: str
 
 
 def _visit_derivation(self, node):
-    self.body.append(f'<section class="gm-derivation" id="{node["ids"][0]}" aria-label="Derivation">\n')
+    anchor = node["ids"][0]
+    self.body.append(f'<section class="gm-derivation" id="{anchor}" aria-labelledby="{anchor}-title">\n')
 
 
 def _depart_derivation(self, node):
@@ -140,12 +141,14 @@ def _depart_list(self, node):
 
 
 def _visit_title(self, node):
-    self.body.append('<p class="gm-derivation-title"><span class="gm-derivation-word">Derivation.</span> ')
+    # The section's name, by which its place in the page is told from those of other derivations.
+    name = f'<span id="{node.parent["ids"][0]}-title">'
+    self.body.append(f'<p class="gm-derivation-title">{name}<span class="gm-derivation-word">Derivation.</span> ')
 
 
 def _depart_title(self, node):
     anchor = node.parent["ids"][0]
-    self.body.append(f'<a class="headerlink" href="#{anchor}" title="Link to this derivation">#</a></p>\n')
+    self.body.append(f'</span><a class="headerlink" href="#{anchor}" title="Link to this derivation">#</a></p>\n')
 
 
 def _visit_move(self, node):

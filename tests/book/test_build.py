@@ -1,4 +1,4 @@
-"""The build command: when it forgets the outputs of code cells, and what it mends."""
+"""The build command: when it forgets the outputs of code cells, and that it builds alone."""
 
 import fcntl
 import importlib.util
@@ -63,13 +63,6 @@ def test_outputs_made_with_another_library_are_forgotten_and_only_those(build_bo
 def test_outputs_of_unknown_origin_are_forgotten(build_book, tmp_path):
     (tmp_path / "_build" / ".jupyter_cache").mkdir(parents=True)
     assert build_book.drop_stale_cache(tmp_path / "_build", "one")
-
-
-def test_entries_of_the_bibliography_are_list_items(build_book):
-    before = '<div role="list" class="citation-list">\n<div class="citation" id="id2" role="doc-biblioentry">'
-    after = build_book.mend(before)
-    assert 'class="citation" id="id2" role="listitem"' in after
-    assert build_book.mend(after) == after
 
 
 def test_a_second_build_of_a_checkout_waits_for_the_first(build_book, tmp_path):

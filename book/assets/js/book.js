@@ -24,14 +24,12 @@
 
   // A formula, a table or code that is wider than the screen scrolls in its own box: let a keyboard reach it there.
   function reachable() {
-    for (const box of document.querySelectorAll("div.math, .bd-article .highlight pre, .bd-article table")) {
+    for (const box of document.querySelectorAll("div.math, mjx-container, .bd-article .highlight pre, .bd-article table")) {
       if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   }
-  window.addEventListener("load", () => {
-    const typeset = window.MathJax?.startup?.promise ?? Promise.resolve();
-    typeset.then(reachable);
-    window.addEventListener("resize", reachable);
-  });
+  window.addEventListener("load", reachable);
+  window.addEventListener("resize", reachable);
+  document.addEventListener("toggle", reachable, true); // what was folded had no width
 })();

@@ -1,0 +1,80 @@
+"""What happens to a page after Sphinx has written it."""
+
+import pytest
+
+from tools import mend_pages
+
+SCRIPT = (
+    'a={file:[384,512,[],"f15b","M0 1z"],"file-pdf":[512,512,[],"f1c1","M9 9z"]};'
+    'b={file:[384,512,[128196,"document"],"f15b","M0 64z"]}'
+)
+
+
+def mended_once_and_for_all(page: str) -> str:
+    drawings = mend_pages.icons(SCRIPT)
+    after = mend_pages.mend(page, drawings, "page.html")
+    assert mend_pages.mend(after, drawings, "page.html") == after
+    return after
+
+
+def test_entries_of_the_bibliography_are_list_items():
+    after = mended_once_and_for_all('<div role="list">\n<div class="citation" id="id2" role="doc-biblioentry">')
+    assert 'class="citation" id="id2" role="listitem"' in after
+
+
+def test_an_icon_is_the_solid_drawing_with_the_classes_and_data_of_its_element():
+    after = mended_once_and_for_all('<i class="theme-switch fa-solid fa-file fa-lg" data-mode="dark" title="Dark"></i>')
+    assert after == (
+        '<svg class="svg-inline--fa theme-switch fa-file fa-lg" data-mode="dark" aria-hidden="true" '
+        'viewBox="0 0 384 512"><path fill="currentColor" d="M0 64z"/></svg>'
+    )
+
+
+def test_an_icon_that_the_theme_does_not_have_stops_the_build():
+    with pytest.raises(KeyError, match="nowhere"):
+        mended_once_and_for_all('<span class="fas fa-nowhere"></span>')
+
+
+def test_a_fold_of_the_contents_says_what_is_in_it():
+    page = (
+        '<a class="reference internal" href="x.html">The functions</a><details><summary><span class="toctree-toggle">'
+    )
+    assert '<summary aria-label="Pages under The functions">' in mended_once_and_for_all(page)
+
+
+def test_the_search_index_is_left_to_the_search_page():
+    page = '<p></p><script src="../searchindex.js?v=1"></script>'
+    assert mended_once_and_for_all(page) == "<p></p>"
+    assert mend_pages.mend(page, {}, "search.html") == page
+
+
+def test_of_the_style_sheets_what_some_page_or_script_can_use_is_kept():
+    css = (
+        ".a,.gone .b{x:1}.gone{x:2}@media (width>1px){.gone{x:3}}@media print{.b{x:4}}p{x:5}@keyframes k{12.5%{x:6}}"
+        '.a:not(.gone){x:7}[class*=".gone"]{x:8}@font-face{font-family:Font Awesome\\ 6 Free;src:url(f)}.bs-tip{x:9}'
+    )
+    words = mend_pages.vocabulary(['<p class="a c">'], ["list.add('b')"])
+    assert mend_pages.purge(css, words) == (
+        '.a{x:1}@media print{.b{x:4}}p{x:5}@keyframes k{12.5%{x:6}}.a:not(.gone){x:7}[class*=".gone"]{x:8}.bs-tip{x:9}'
+    )
+
+
+def test_one_style_sheet_stands_where_the_first_stood():
+    page = (
+        '<link href="../_static/styles/theme.css?digest=1" rel="stylesheet" />\n<b>\n'
+        '<link rel="stylesheet" type="text/css" href="../_static/mystnb.12.css?v=2" />\n'
+    )
+    after = mend_pages.one_style_sheet(page, "abc", "page.html")
+    assert after == '<link rel="stylesheet" href="../_static/styles/bundle.css?v=abc" />\n<b>\n'
+    assert mend_pages.one_style_sheet(after, "abc", "page.html") == after
+    with pytest.raises(ValueError, match=r"page.html links style sheets .*other.css"):
+        mend_pages.one_style_sheet('<link rel="stylesheet" href="_static/other.css">', "abc", "page.html")
+
+
+def test_addresses_in_the_style_sheets_hold_from_the_bundle(tmp_path):
+    for pattern in mend_pages.STYLES:
+        path = tmp_path / pattern.replace("*", "1")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("/* gone */", encoding="utf-8")
+    (tmp_path / "basic.css").write_text('p{background:url("file.png")}q{background:url(data:x)}', encoding="utf-8")
+    assert mend_pages.join_styles(tmp_path).strip() == 'p{background:url("../file.png")}q{background:url(data:x)}'

@@ -1,0 +1,194 @@
+"""What happens to the pages after Sphinx has written them: `tools/build_book.py` calls `mend_all`.
+
+Sphinx, its extensions and the theme together write pages that are a megabyte heavy and not quite sound. Here each page
+is mended as text, and mending twice changes nothing, since a warm build leaves most pages as they were:
+- icons are drawn into the page from the theme's own icon script, which would draw them in the browser (540 KB);
+- an icon for the browser's tab, so that it asks for none;
+- one style sheet in place of ten, without the rules for classes that no page and no script names;
+- formulas are set in type (`tools/typeset.py`), with fonts that hold the letters of this book;
+- the search index is loaded by the search page alone;
+- what has no name, or a wrong role, for those who listen to the page gets one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tools.typeset import cut_fonts, letters, typeset
+
+ROOT = Path(__file__).resolve().parents[1]
+# In the order in which the pages link them; the first is imported by theme.css.
+STYLES = (
+    "basic.css",
+    "styles/theme.css",
+    "styles/pydata-sphinx-theme.css",
+    "pygments.css",
+    "styles/sphinx-book-theme.css",
+    "togglebutton.css",
+    "copybutton.css",
+    "mystnb.*.css",
+    "sphinx-design.min.css",
+    "css/book.css",
+)
+BUNDLE = "styles/bundle.css"
+# A bell curve.
+TAB_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath fill='none' "
+    "stroke='%230072b2' stroke-width='3' d='M1 27C11 27 11 5 16 5s5 22 15 22'/%3E%3C/svg%3E"
+)
+FONTS = "vendor/mathjax/output/chtml/fonts/woff-v2"
+
+
+def mend_all(html: Path) -> None:
+    """Mend every page of the built book."""
+    static = html / "_static"
+    pages = [path for path in html.rglob("*.html") if static not in path.parents]
+    drawings = icons((static / "scripts" / "fontawesome.js").read_text(encoding="utf-8"))
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
+    mended = {path: mend(text, drawings, path.name) for path, text in texts.items()}
+    mended, type_css = typeset(mended, "../" + FONTS)
+
+    scripts = (path.read_text(encoding="utf-8") for path in static.rglob("*.js") if "vendor" not in path.parts)
+    css = purge(f"{join_styles(static)}\n{type_css}", vocabulary(mended.values(), scripts))
+    (static / BUNDLE).write_text(css, encoding="utf-8")
+    cut_fonts(ROOT / "book" / "assets" / FONTS, static / FONTS, letters(css), html.parent / "fonts")
+    digest = hashlib.sha256(css.encode()).hexdigest()[:8]
+    for path, text in mended.items():
+        after = one_style_sheet(text, digest, path.name)
+        if after != texts[path]:
+            path.write_text(after, encoding="utf-8")
+
+
+def mend(page: str, drawings: dict[str, str], name: str) -> str:
+    """Make the HTML of one page sound and light, but for its style sheets."""
+    page = draw_icons(page, drawings)
+    if name != "search.html":
+        page = re.sub(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>', "", page)
+    if 'rel="icon"' not in page:
+        page = page.replace("</head>", f'  <link rel="icon" href="{TAB_ICON}" />\n  </head>', 1)
+    return name_things(page)
+
+
+# ------------------------------------------------------------------ names and roles
+
+
+def name_things(page: str) -> str:
+    # sphinxcontrib-bibtex writes a list whose entries are not list items.
+    page = re.sub(r'(<div class="citation"[^>]*?) role="doc-biblioentry"', r'\1 role="listitem"', page)
+    # The button that unfolds a part of the contents says which.
+    page = re.sub(
+        r'(<a class="[^"]*\binternal\b[^"]*" href="[^"]*">([^<]*)</a><details[^>]*><summary)(?=><span class="toctree)',
+        r'\1 aria-label="Pages under \2"',
+        page,
+    )
+    # The sidebar holds the title and the search button, which belong to no landmark otherwise.
+    return page.replace(
+        '<div id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar">',
+        '<div id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar" role="region" aria-label="Contents">',
+    )
+
+
+# ------------------------------------------------------------------ icons
+
+
+@functools.cache
+def icons(script: str) -> dict[str, str]:
+    """The solid icons of FontAwesome's script, by name: the content of an SVG element and its view box.
+
+    A name stands in the script once for each style that has the icon, the solid one last.
+    """
+    entry = r'"?([a-z][a-z0-9-]*)"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]'
+    return {
+        name: f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"/></svg>'
+        for name, width, height, path in re.findall(entry, script)
+    }
+
+
+def draw_icons(page: str, drawings: dict[str, str]) -> str:
+    """Put the drawing of each icon in place of the element that stands for it, with its classes and attributes."""
+
+    def draw(found: re.Match[str]) -> str:
+        classes, attributes = found[2].split(), re.sub(r'\s*title="[^"]*"', "", found[3])
+        sizes = {"fa-lg", "fa-solid", "fas"}
+        (name,) = [each for each in classes if each.startswith("fa-") and each not in sizes]
+        kept = " ".join(each for each in classes if each not in {"fa-solid", "fas"})
+        return f'<svg class="svg-inline--fa {kept}"{attributes} aria-hidden="true" {drawings[name.removeprefix("fa-")]}'
+
+    page = re.sub(r'<(i|span) class="((?:[^"]*\s)?(?:fa-solid|fas)\s[^"]*)"([^>]*)></\1>', draw, page)
+    return re.sub(r'\s*<script defer src="[^"]*/scripts/fontawesome\.js[^"]*"></script>', "", page)
+
+
+# ------------------------------------------------------------------ style sheets
+
+
+def join_styles(static: Path) -> str:
+    """The style sheets one after another, without comments and imports, with addresses as seen from the bundle."""
+    parts = []
+    for pattern in STYLES:
+        (path,) = static.glob(pattern)
+        folder = posixpath.relpath(path.parent.relative_to(static).as_posix(), posixpath.dirname(BUNDLE))
+        css = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        css = re.sub(r'@charset [^;]*;|@import "\.\./basic\.css";', "", css)
+        css = re.sub(
+            r"""url\((["']?)(?!["']|data:|#|/|\w+:)([^)"']*)""",
+            lambda found, folder=folder: f"url({found[1]}{posixpath.normpath(posixpath.join(folder, found[2]))}",
+            css,
+        )
+        parts.append(css.strip())
+    return "\n".join(parts)
+
+
+def vocabulary(pages: Iterable[str], scripts: Iterable[str]) -> set[str]:
+    """Every class of a page, and every word in a script, which may be one."""
+    words: set[str] = set()
+    for page in pages:
+        for classes in re.findall(r'\bclass="([^"]*)"', page):
+            words.update(classes.split())
+        for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL):
+            words.update(re.findall(r"[\w-]+", script))
+    for script in scripts:
+        words.update(re.findall(r"[\w-]+", script))
+    return words
+
+
+def purge(css: str, words: set[str]) -> str:
+    """Leave out selectors that ask for a class that is not among the words, and rules that have no selector left."""
+
+    def wanted(selector: str) -> bool:
+        plain = re.sub(r":(?:not|is|where|has)\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]", "", selector)
+        names = re.findall(r"\.(-?[A-Za-z_](?:[\w-]|\\.)*)", plain)
+        # Bootstrap puts together the names that begin with bs-.
+        return all(name.replace("\\", "") in words or name.startswith("bs-") for name in names)
+
+    def rule(found: re.Match[str]) -> str:
+        head, body = found[1], found[2]
+        if head.lstrip().startswith("@"):
+            return found[0]
+        kept = [each for each in re.split(r",(?![^(]*\))", head) if wanted(each)]
+        return f"{','.join(kept)}{{{body}}}" if kept else ""
+
+    css = re.sub(r"([^{};]+)\{([^{}]*)\}", rule, css)
+    # FontAwesome's fonts: the icons are drawings now.
+    css = re.sub(r'@font-face\s*\{[^}]*font-family:\s*"?Font ?Awesome[^}]*\}', "", css)
+    while (shorter := re.sub(r"@(?:media|supports)[^{};]*\{\s*\}", "", css)) != css:
+        css = shorter
+    return css
+
+
+def one_style_sheet(page: str, digest: str, name: str) -> str:
+    """Link the bundle where the first of the style sheets stood, and none of the others."""
+    link = re.compile(r'[ \t]*<link (?=[^>]*rel="stylesheet")[^>]*href="((?:\.\./)*)_static/([^"?]*)[^>]*>\n?')
+    links = link.findall(page)
+    if not links:
+        return page
+    known = {re.sub(r"^mystnb\..*", "mystnb.*.css", sheet) for _, sheet in links} - {BUNDLE}
+    if known - set(STYLES):
+        raise ValueError(f"{name} links style sheets that STYLES does not name: {sorted(known - set(STYLES))}")
+    bundle = f'<link rel="stylesheet" href="{links[0][0]}_static/{BUNDLE}?v={digest}" />\n'
+    start = link.search(page).start()
+    return page[:start] + bundle + link.sub("", page[start:])
