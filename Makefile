@@ -25,8 +25,8 @@ test: setup ## Run every check and every test, as CI does
 test-fast: setup ## Run the tests that are not marked slow
 	@$(PY) -m pytest -m "not slow" $(ARGS)
 
-fuzz: setup ## Read 10,000 notebooks broken in every way, several times over
-	@FUZZ_CASES=10000 $(PY) -m pytest tests/autograder/test_fuzz.py $(ARGS)
+fuzz: setup ## Read 10,000 notebooks broken in every way, and kill the grader 20 times
+	@FUZZ_CASES=10000 KILLS=20 $(PY) -m pytest tests/autograder/test_fuzz.py tests/autograder/test_killed.py $(ARGS)
 
 bench-grader: setup ## Time the grader against plain nbgrader, interleaved
 	@$(PY) -m benchmarks.grader $(ARGS)

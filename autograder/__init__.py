@@ -12,3 +12,23 @@
 - for people: ``marks`` reads what was earned, for ``export``, ``report`` (with ``similarity`` and ``reach``) and
   ``feedback``; ``roster`` and ``lateness`` know who and when; ``doctor`` is the students' own.
 """
+
+import importlib
+import sys
+
+
+def _import_jsonschema_fast() -> None:
+    """Import jsonschema without the grammar of internationalized addresses.
+
+    It parses that grammar as it is imported, which takes a second in every process, for a format that no notebook has.
+    """
+    if "jsonschema" in sys.modules or "rfc3987_syntax" in sys.modules:
+        return
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
+        importlib.import_module("jsonschema")
+    finally:
+        del sys.modules["rfc3987_syntax"]
+
+
+_import_jsonschema_fast()

@@ -4,10 +4,14 @@ import argparse
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograder.errors import UserError
+
+if TYPE_CHECKING:
+    from autograder.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("generic", "canvas", "moodle", "gradescope")  # those of autograder.export, which takes a second to import
@@ -224,15 +228,23 @@ def _regrade(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
+    from autograder.judge import fork_server
+    from autograder.limits import Limits
+
+    began = time.monotonic()
+    limits = Limits(cell_seconds=options.cell_seconds, total_seconds=options.total_seconds, unsafe=options.unsafe)
+    # First of all, because what it imports takes longest.
+    with nullcontext() if _elsewhere(options) else fork_server(limits):
+        return _grade_class(options, limits, began)
+
+
+def _grade_class(options: argparse.Namespace, limits: "Limits", began: float) -> int:
     from autograder.classroom import FAILURES, grade, summary
     from autograder.course import Course
-    from autograder.limits import Limits
     from autograder.results import Ledger
 
     course = Course(options.course)
-    limits = Limits(cell_seconds=options.cell_seconds, total_seconds=options.total_seconds, unsafe=options.unsafe)
     cluster = _cluster(options)
-    began = time.monotonic()
     with _Progress() as progress:
         results = grade(
             options.root,
@@ -254,12 +266,15 @@ def _grade(options: argparse.Namespace) -> int:
     return 1 if any(result is not None and result.outcome in FAILURES for result in results.values()) else 0
 
 
-def _cluster(options: argparse.Namespace) -> Any:
-    """What to grade on, as a function that starts it."""
-    import dask
+def _elsewhere(options: argparse.Namespace) -> bool:
+    """Whether there is a cluster to grade on, besides this machine.
 
-    from autograder.cluster import certificates, existing_cluster, local_cluster
-    from autograder.environment import cores
+    Raises
+    ------
+    UserError
+        If the options contradict each other.
+    """
+    import dask
 
     files = [options.tls_ca, options.tls_cert, options.tls_key]
     if options.workers and options.scheduler:
@@ -267,12 +282,22 @@ def _cluster(options: argparse.Namespace) -> Any:
     if options.workers or not (options.scheduler or dask.config.get("scheduler-address", None)):
         if any(files):
             raise UserError("--tls-ca, --tls-cert and --tls-key go with --scheduler")
-        return lambda: local_cluster(options.workers or cores())
+        return False
     if any(files) and not all(files):
         raise UserError("--tls-ca, --tls-cert and --tls-key go together")
     if any(files) and options.scheduler and not options.scheduler.startswith("tls://"):
         raise UserError(f"with TLS the scheduler's address begins with tls://, got {options.scheduler}")
-    security = certificates(*files) if all(files) else None
+    return True
+
+
+def _cluster(options: argparse.Namespace) -> Any:
+    """What to grade on, as a function that starts it."""
+    from autograder.cluster import certificates, existing_cluster, local_cluster
+    from autograder.environment import cores
+
+    if not _elsewhere(options):
+        return lambda: local_cluster(options.workers or cores())
+    security = certificates(options.tls_ca, options.tls_cert, options.tls_key) if options.tls_ca else None
     return lambda: existing_cluster(options.scheduler, security)
 
 

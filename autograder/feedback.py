@@ -13,6 +13,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import jinja2
+import jinja2.bccache
+from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateFeedback
 
@@ -95,9 +98,33 @@ def _convert_some(root: Path, assignment: str, students: list[str]) -> None:
         config.HTMLExporter.sanitize_html = True
         config.HTMLExporter.filters = FILTERS
         converter = course.converter(GenerateFeedback, config)
+        converter.exporter_class = _Exporter
         converter.preprocessors = [_safe_outputs, *converter.preprocessors]
         with nbgrader_errors(f"nbgrader can't write feedback for {assignment}"):
             converter.start()
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """The templates of this process, compiled once: nbgrader makes everything anew for each student."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+class _Exporter(HTMLExporter):
+    compiled = _Compiled()
+
+    def _create_environment(self) -> jinja2.Environment:
+        environment: jinja2.Environment = super()._create_environment()
+        environment.bytecode_cache = self.compiled
+        return environment
 
 
 def find_readings(root: Path, assignment: str, book: str | None = None) -> dict[str, Reading]:

@@ -115,22 +115,21 @@ class Sandbox:
         NoSandbox
             If the kernel does not allow what it takes, or the warm process has gone.
         """
-        if not self._warm and self._answer(self._start_seconds) != b"warm":
-            raise NoSandbox(f"the sandbox does not start: {self._complaint()}")
-        self._warm = True
+        self.wait()
         ours, theirs = socket.socketpair()
         text = json.dumps(limits).encode()
         with theirs:
             request = len(text).to_bytes(4, "big") + text + self._rules
             socket.send_fds(self._control, [request], [theirs.fileno()])
-        if not select.select([self._control], [], [], 30)[0]:
-            raise NoSandbox("the sandbox does not answer")
-        answer, handles, _, _ = socket.recv_fds(self._control, 4096, 1)
-        if answer != b"student" or not handles:
-            raise NoSandbox(f"a submission can't be confined: {answer.decode(errors='replace') or self._complaint()}")
-        ours.sendall(b"\1")
         ours.settimeout(30)
         try:
+            answer, handles, _, _ = socket.recv_fds(ours, 4096, 1)
+        except OSError as error:
+            raise NoSandbox(f"the sandbox does not answer: {error}") from None
+        if answer != b"student" or not handles:
+            raise NoSandbox(f"a submission can't be confined: {answer.decode(errors='replace') or self._complaint()}")
+        try:
+            ours.sendall(b"\1")
             ready = ours.recv(4096)
         except OSError as error:
             ready = f"\0{error}".encode()
@@ -138,6 +137,18 @@ class Sandbox:
             os.close(handles[0])
             raise NoSandbox(f"a submission can't be confined: {ready[1:].decode(errors='replace')}")
         return Confined(ours, handles[0])
+
+    def wait(self) -> None:
+        """Return when it is warm.
+
+        Raises
+        ------
+        NoSandbox
+            If it does not get so.
+        """
+        if not self._warm and self._answer(self._start_seconds) != b"warm":
+            raise NoSandbox(f"the sandbox does not start: {self._complaint()}")
+        self._warm = True
 
     def _answer(self, seconds: float) -> bytes:
         end = time.monotonic() + seconds

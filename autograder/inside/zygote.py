@@ -1,7 +1,8 @@
 """A warm process in the sandbox that forks one for each submission: torch's import costs seconds, a fork milliseconds.
 
-The judge sends "fork" with one end of a socket over the control socket. The child enters the inner wall and serves
-there; a descriptor of its process goes back, by which the judge can interrupt and kill it.
+A judge sends the limits with one end of a socket over the control socket, which all judges of the machine may share.
+The child enters the inner wall and serves at that end; a descriptor of its process goes back there first, by which
+the judge can interrupt and kill it.
 """
 
 import json
@@ -27,12 +28,13 @@ def serve(control: socket.socket) -> None:
             os._exit(0)
         child = os.fork()
         if child == 0:
-            _become_a_student(request, given[0], control, shell)
+            control.close()
+            _become_a_student(request, socket.socket(fileno=given[0]), shell)
         os.close(given[0])
         os.waitpid(child, 0)
 
 
-def _become_a_student(request: bytes, descriptor: int, control: socket.socket, shell: object) -> None:
+def _become_a_student(request: bytes, sock: socket.socket, shell: object) -> None:
     """In the child: enter namespaces, fork their first process, tell the judge of it, and leave."""
     try:
         size = int.from_bytes(request[:4], "big")
@@ -40,9 +42,7 @@ def _become_a_student(request: bytes, descriptor: int, control: socket.socket, s
         confine.unshare()
         student = os.fork()
         if student == 0:
-            control.close()
             # Not before the judge has our descriptor: it sends a byte when it has.
-            sock = socket.socket(fileno=descriptor)
             if sock.recv(1) == b"":
                 os._exit(0)
             try:
@@ -52,10 +52,10 @@ def _become_a_student(request: bytes, descriptor: int, control: socket.socket, s
                 os._exit(1)
             sock.send(b"\1")
             main(sock, shell)  # type: ignore[arg-type]
-        socket.send_fds(control, [b"student"], [os.pidfd_open(student)])
+        socket.send_fds(sock, [b"student"], [os.pidfd_open(student)])
         os._exit(0)
     except BaseException as error:
-        control.send(f"failed: {type(error).__name__}: {error}".encode())
+        sock.send(f"failed: {type(error).__name__}: {error}".encode())
         os._exit(1)
 
 
