@@ -1,31 +1,33 @@
 """How the time of a run over a class grows with the class: 10, 100 and 1,000 submissions.
 
-    python -m benchmarks.grader_scale --seconds 0.5 --workers 2
+    python -m benchmarks.grader_scale --workers 2                  grades them, as ``benchmarks/grader.py`` does
+    python -m benchmarks.grader_scale --workers 2 --pretend 0.5    a worker waits half a second for each instead
 
-All of a run is real (cluster, parcels, gradebook, ledger) but for one thing: no student's code runs. Instead a worker
-waits ``--seconds`` for each submission, and gives every second exercise its points. So this measures what the class
-costs beyond the grading itself; ``--seconds 0`` shows how fast results can be written down. For each class it prints
-the wall time, the processor time of the one process that writes, and that process's memory after a tenth of the class
-and at its end.
+What is pretended is only that a student's code runs; cluster, parcels, gradebook and ledger are real. So this measures
+what the class costs beyond the grading itself, and ``--pretend 0`` how fast results can be written down. For each class
+the wall time is printed, the processor time of the one process that writes, and that process's memory after a tenth of
+the class and at its end.
 """
 
 import argparse
 import shutil
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
 
 from autograder.classroom import grade
-from autograder.cluster import local_cluster
+from autograder.cluster import UNIT, local_cluster
 from autograder.course import Course
 from autograder.grade import _notebook_result
+from autograder.judge import fork_server
 from autograder.limits import Limits
 from autograder.results import Execution, Result, Verdict
 from autograder.submission import mend, parse, read_bytes
+from benchmarks.grader import NAME, NOTEBOOK, ROOT, write_class
 
-ROOT = Path(__file__).resolve().parent.parent
 WAIT = "wait.txt"  # beside the notebooks of a submission: how long grading it takes
 
 
@@ -50,13 +52,14 @@ def pretend(path: Path, assignment, limits, seed: int) -> Result:
     return Result(assignment.name, notebooks, wait)
 
 
-def measure(folder: Path, assignment: str, students: int, seconds: float, workers: int) -> list[str]:
+def measure(folder: Path, students: int, pretended: float | None, workers: int) -> list[str]:
     """Grade a class, and tell what it took: a row of the table."""
-    submissions = folder / "submissions"
-    for i in range(students):
-        place = submissions / f"s{i:04}"
-        shutil.copytree(ROOT / "notebooks" / assignment, place, ignore=shutil.ignore_patterns(".*"))
-        (place / WAIT).write_text(str(seconds))
+    root = folder / "root"
+    (root / "solutions" / NAME).mkdir(parents=True)
+    shutil.copyfile(ROOT / "solutions" / NAME / f"{NOTEBOOK}.py", root / "solutions" / NAME / f"{NOTEBOOK}.py")
+    for name in write_class(folder, root, students):
+        if pretended is not None:
+            (folder / "submitted" / name / NAME / WAIT).write_text(str(pretended))
     writer, memory = psutil.Process(), []
 
     def note(done: int, of: int) -> None:
@@ -64,10 +67,12 @@ def measure(folder: Path, assignment: str, students: int, seconds: float, worker
             memory.append(writer.memory_info().rss / 1e6)
 
     began, processor = time.monotonic(), time.process_time()
-    results = grade(
-        ROOT, assignment, submissions, Course(folder / "course"), Limits(), lambda line: None,
-        cluster=lambda: local_cluster(workers), unit="benchmarks.grader_scale:pretend", progress=note,
-    )  # fmt: skip
+    unit = UNIT if pretended is None else "benchmarks.grader_scale:pretend"
+    with nullcontext() if pretended is not None else fork_server(Limits()):
+        results = grade(
+            root, NAME, folder / "submitted", Course(folder / "course"), Limits(), lambda line: None,
+            cluster=lambda: local_cluster(workers), unit=unit, progress=note,
+        )  # fmt: skip
     took, processor = time.monotonic() - began, time.process_time() - processor
     assert len(results) == students
     assert all(result is not None and result.outcome == "graded" for result in results.values())
@@ -77,17 +82,17 @@ def measure(folder: Path, assignment: str, students: int, seconds: float, worker
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--assignment", default="vae")
     parser.add_argument("--students", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--seconds", type=float, default=0.5, help="what grading one submission takes (default: 0.5)")
+    parser.add_argument("--pretend", type=float, metavar="SECONDS", help="wait so long for each, and run nothing")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    print(f"{options.assignment}, {options.workers} workers, {options.seconds:g} s of pretended grading a submission")
+    what = "real grading" if options.pretend is None else f"{options.pretend:g} s of pretended grading a submission"
+    print(f"{NAME}/{NOTEBOOK}, {options.workers} workers, {what}")
     heads = ["students", "s in all", "s each", "writer's s each", "MB after a tenth", "MB at the end"]
     print(" | ".join(heads), flush=True)
     for students in options.students:
         with tempfile.TemporaryDirectory(prefix="grader-scale-") as folder:
-            row = measure(Path(folder), options.assignment, students, options.seconds, options.workers)
+            row = measure(Path(folder), students, options.pretend, options.workers)
         print(" | ".join(cell.rjust(len(head)) for cell, head in zip(row, heads, strict=True)), flush=True)
 
 
