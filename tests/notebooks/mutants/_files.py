@@ -1,7 +1,13 @@
-"""Answers that are files of weights, right ones and what can be wrong with any of them."""
+"""Answers that are files of weights, right ones and what can be wrong with any of them.
 
+What was trained is kept in ``_build/trained`` for the next run of the tests, and for another process of this one, as
+long as the library, these answers and torch are the same.
+"""
+
+import fcntl
+import hashlib
 import math
-import tempfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +19,36 @@ from tests.notebooks.mutants import wrong
 
 State = dict[str, Tensor]
 
-# One folder for the files of all answers, gone when the tests end.
-FOLDER = tempfile.TemporaryDirectory()
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _folder() -> Path:
+    """The folder for the files of all answers; those of an earlier state of the sources are deleted."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    for source in sorted([*(ROOT / "lib" / "genmodels").rglob("*.py"), *Path(__file__).parent.glob("*.py")]):
+        digest.update(source.read_bytes())
+    folder = ROOT / "_build" / "trained" / digest.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
+
+
+FOLDER = _folder()
 
 
 def saved(exercise: str, name: str, make_state: Callable[[], State]) -> Callable[[], str]:
     """An answer that saves a state once and then returns the file's name, as the notebook's does."""
 
     def answer() -> str:
-        path = Path(FOLDER.name) / f"{exercise}-{name}.safetensors"
-        if not path.exists():
-            safetensors.torch.save_file({k: v.contiguous() for k, v in make_state().items()}, path)
+        path = FOLDER / f"{exercise}-{name}.safetensors"
+        with open(path.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever else wants it waits until it is trained
+            if not path.exists():
+                part = path.with_suffix(".part")
+                safetensors.torch.save_file({k: v.contiguous() for k, v in make_state().items()}, part)
+                part.rename(path)
         return str(path)
 
     return answer
@@ -70,19 +95,19 @@ def wrong_files(exercise: str, make: Callable[[], nn.Module], strangers: dict[st
 
     @wrong(exercise, "a pickle under another name")
     def _():
-        path = Path(FOLDER.name) / f"{exercise}-pickle.safetensors"
+        path = FOLDER / f"{exercise}-pickle.safetensors"
         torch.save(make().state_dict(), path)
         return str(path)
 
     @wrong(exercise, "an empty file")
     def _():
-        path = Path(FOLDER.name) / f"{exercise}-empty.safetensors"
+        path = FOLDER / f"{exercise}-empty.safetensors"
         path.write_bytes(b"")
         return str(path)
 
     @wrong(exercise, "a header that promises more than the file holds")
     def _():
-        path = Path(FOLDER.name) / f"{exercise}-header.safetensors"
+        path = FOLDER / f"{exercise}-header.safetensors"
         path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
         return str(path)
 
