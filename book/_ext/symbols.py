@@ -180,7 +180,7 @@ def cards(table: Sequence[Row], notation_page: str, pages: Iterable[str]) -> dic
         symbols[row.id] = [_bare(text) for text in texts]
     equations = {}
     for page in pages:
-        title = re.search(r"<h1>(.*?)<a", page, re.DOTALL)
+        title = re.search(r'<h1>(?:<span class="section-number">.*?</span>)?([^\n]*?)<a class="headerlink"', page)
         for label, number, formula in EQUATION.findall(page):
             equations[label] = [number, re.sub(r"<[^>]*>", "", title[1]) if title else "", _bare(formula)]
     return {"symbols": _script("symbols", symbols), "equations": _script("equations", equations)}

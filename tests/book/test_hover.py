@@ -219,7 +219,7 @@ def test_a_finger_taps_a_symbol_and_beside_it(reader, row_of):
     box = page.locator(".gm-card").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
-    page.locator("h1").tap()
+    page.locator(".bd-article h1").tap()
     assert page.locator(".gm-card").count() == 0
 
 
@@ -227,8 +227,8 @@ def test_from_the_keyboard_a_button_lists_the_symbols_of_a_formula(reader):
     page = reader().open(ELBO)
     button = page.locator("#equation-vae-elbo + button")
     assert button.bounding_box()["width"] <= 1
-    page.locator("#equation-vae-elbo .headerlink").focus()
-    page.keyboard.press("Tab")
+    page.locator("#equation-vae-elbo ~ .gm-checked").focus()
+    page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.className").endswith("gm-symbols")
     assert button.bounding_box()["width"] > 100
     page.keyboard.press("Enter")
@@ -278,14 +278,15 @@ def test_open_cards_break_no_rule_of_accessibility_and_are_not_printed(reader, t
     page = reader(theme=theme).open(ELBO)
     for place in (symbol(page, row_of(EVERYWHERE, "p(z)")), page.locator("a.reference[href*='#equation-']").first):
         card = rest_on(page, place)
-        assert [rule["id"] for rule in Axe().run(page).response["violations"]] == []
+        card.hover()  # what is pointed at has colours of its own
+        assert [rule["id"] for rule in Axe().run(page, options={"preload": False}).response["violations"]] == []
         page.emulate_media(media="print")
         assert not card.is_visible()
         page.emulate_media(media="screen")
     page.locator("#equation-vae-elbo + button").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector(".gm-card-list")
-    assert [rule["id"] for rule in Axe().run(page).response["violations"]] == []
+    assert [rule["id"] for rule in Axe().run(page, options={"preload": False}).response["violations"]] == []
 
 
 # ------------------------------------------------------------------ the colours

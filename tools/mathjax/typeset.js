@@ -29,8 +29,8 @@ function text(node) {
   if (node.isToken) {
     const said = parts.join("").replace(/\|/g, "∣").replace(/[\s\u2061\u2062]/g, "");
     const variant = node.attributes.get("mathvariant");
-    const usual = node.isKind("mi") ? [said.length > 1 ? "normal" : "italic"] : ["normal", undefined];
-    return said === "" || usual.includes(variant) || !node.isKind("mi") ? said : `${variant.replace(/^-tex-/, "")}:${said}`;
+    const plain = !node.isKind("mi") || said === "" || ["normal", "italic"].includes(variant);
+    return plain ? said : `${variant.replace(/^-tex-/, "")}:${said}`;
   }
   if (node.isKind("msub")) return `${parts[0]}_${parts[1]}`;
   if (node.isKind("msup")) return `${parts[0]}^${parts[1]}`;

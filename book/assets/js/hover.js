@@ -9,6 +9,8 @@
   const OPEN = 250; // ms that a mouse rests before a card opens
   const CLOSE = 250; // ms for its way from the symbol to the card
   const REACH = 16; // px from a finger to a symbol
+  const GAP = 5; // px between a card and what it is about
+  const HEADER = 64; // px that the page's header covers
   const REFERENCE = ".bd-article a.reference[href*='#equation-']";
   const SYMBOL = ".bd-article mjx-container [data-s]";
 
@@ -79,22 +81,24 @@
     put(element, place);
   }
 
-  // Below the place if there is room, otherwise above it, and within the window; a formula too wide is set smaller.
+  // Below the line of the formula if there is room, otherwise above it, and within the column of the text; a formula
+  // too wide for it is set smaller.
   function put(element, place) {
     const formula = element.querySelector(".gm-card-equation");
     if (formula && formula.scrollWidth > formula.clientWidth) {
       formula.style.fontSize = `${Math.max(0.5, (formula.clientWidth / formula.scrollWidth) * 0.98)}em`;
     }
-    const boxes = [...place.getClientRects()];
-    const at = boxes.length ? boxes[0] : place.getBoundingClientRect();
-    const width = document.documentElement.clientWidth;
+    const at = place.getClientRects()[0] ?? place.getBoundingClientRect();
+    const line = (place.closest("mjx-mtr") ?? place.closest("mjx-container") ?? place).getBoundingClientRect();
+    const [top, bottom] = line.height < 150 && place.matches(SYMBOL) ? [line.top, line.bottom] : [at.top, at.bottom];
     const own = element.getBoundingClientRect();
-    const left = Math.max(8, Math.min(at.left + at.width / 2 - own.width / 2, width - own.width - 8));
-    const below = at.bottom + 6 + own.height <= window.innerHeight || at.top < own.height + 70; // 64 px of header
-    const top = below ? at.bottom + 6 : at.top - 6 - own.height;
+    const column = element.parentElement.getBoundingClientRect();
+    const [from, to] = [Math.max(8, column.left), Math.min(document.documentElement.clientWidth - 8, column.right)];
+    const left = Math.max(from, Math.min(at.left + at.width / 2 - own.width / 2, to - own.width));
+    const below = bottom + GAP + own.height <= window.innerHeight || top - GAP - own.height < HEADER;
     const origin = element.offsetParent.getBoundingClientRect();
     element.style.left = `${left - origin.left}px`;
-    element.style.top = `${top - origin.top}px`;
+    element.style.top = `${(below ? bottom + GAP : top - GAP - own.height) - origin.top}px`;
   }
 
   document.addEventListener("pointerover", (event) => {
