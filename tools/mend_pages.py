@@ -5,7 +5,8 @@ is mended as text, and mending twice changes nothing, since a warm build leaves 
 - icons are drawn into the page from the theme's own icon script, which would draw them in the browser (540 KB);
 - an icon for the browser's tab, so that it asks for none;
 - one style sheet in place of ten, without the rules for classes that no page and no script names;
-- formulas are set in type (`tools/typeset.py`), with fonts that hold the letters of this book;
+- formulas are set in type (`tools/typeset.py`), with fonts that hold the letters of this book, and say which of their
+  letters are symbols that the notation page explains (`book/_ext/symbols.py`);
 - the search index is loaded by the search page alone;
 - what has no name, or a wrong role, for those who listen to the page gets one.
 """
@@ -16,12 +17,16 @@ import functools
 import hashlib
 import posixpath
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools.typeset import cut_fonts, letters, typeset
+from tools.typeset import cut_fonts, letters, names, typeset
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import symbols  # noqa: E402
+
 # In the order in which the pages link them; the first is imported by theme.css.
 STYLES = (
     "basic.css",
@@ -52,6 +57,7 @@ def mend_all(html: Path) -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in pages}
     mended = {path: mend(text, drawings, path.name) for path, text in texts.items()}
     mended, type_css = typeset(mended, "../" + FONTS)
+    mended = explain(mended, html)
 
     scripts = (path.read_text(encoding="utf-8") for path in static.rglob("*.js") if "vendor" not in path.parts)
     css = purge(f"{join_styles(static)}\n{type_css}", vocabulary(mended.values(), scripts))
@@ -62,6 +68,19 @@ def mend_all(html: Path) -> None:
         after = one_style_sheet(text, digest, path.name)
         if after != texts[path]:
             path.write_text(after, encoding="utf-8")
+
+
+def explain(pages: dict[Path, str], html: Path) -> dict[Path, str]:
+    """The pages with their symbols marked; beside them, what a page loads when a reader points at one."""
+    table = symbols.rows(ROOT)
+    named = {path: path.relative_to(html).with_suffix("").as_posix() for path in pages}
+    if any("data-names" in page for page in pages.values()):
+        tex = dict.fromkeys(tex for row in table for tex, _ in row.symbols)
+        notation = symbols.read(ROOT, names(list(tex)))
+        pages = {path: notation.mark(page, named[path]) for path, page in pages.items()}
+    for name, script in symbols.cards(table, pages[html / f"{symbols.PAGE}.html"], pages.values()).items():
+        (html / "_static" / "js" / f"{name}.js").write_text(script, encoding="utf-8")
+    return pages
 
 
 def mend(page: str, drawings: dict[str, str], name: str) -> str:

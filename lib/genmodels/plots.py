@@ -23,10 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 # darkened until small text in them has a contrast of 4.5:1 on white. book/assets/css/book.css holds
 # the same ones, and lighter ones for the dark theme, as --gm-data and so on.
 DATA = "#0072b2"
-NOISE = "#6b6b6b"
+NOISE = "#6f6f6f"
 LATENT = "#b84a00"
-MODEL = "#007a58"
-PRIOR = "#9a3f79"
+MODEL = "#00573f"
+PRIOR = "#7d2462"
 COLOURS = {"data": DATA, "noise": NOISE, "latent": LATENT, "model": MODEL, "prior": PRIOR}
 
 INK = "#1b1c1d"
