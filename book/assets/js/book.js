@@ -12,15 +12,38 @@
     }
   });
 
-  // Paper cannot be unfolded: what is folded is printed open, and folded again afterwards.
+  // Paper is white and cannot be unfolded: what is folded is printed open, in the light theme, and all is put back
+  // afterwards. A formula says how many of its own ems it is wide, and how much of its line stands beside it, so that the
+  // style sheet can set it smaller where paper is narrower.
   let opened = [];
-  window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll(".bd-article details:not([open])")];
-    for (const fold of opened) fold.open = true;
-  });
-  window.addEventListener("afterprint", () => {
+  let theme = null;
+  function onPaper() {
+    if (theme === null) theme = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    const folded = [...document.querySelectorAll(".bd-article details:not([open])")];
+    for (const fold of folded) fold.open = true;
+    opened.push(...folded);
+    const formulas = [...document.querySelectorAll(".bd-article div.math > mjx-container[display]")].map((formula) => {
+      const number = formula.parentElement.querySelector(":scope > .eqno");
+      return {
+        formula,
+        ems: formula.firstElementChild.getBoundingClientRect().width / parseFloat(getComputedStyle(formula).fontSize),
+        beside: number && getComputedStyle(number).float !== "none" ? 2 * number.offsetWidth : 0,
+      };
+    });
+    for (const { formula, ems, beside } of formulas) {
+      formula.style.setProperty("--gm-ems", ems.toFixed(2));
+      formula.style.setProperty("--gm-beside", `${beside}px`);
+    }
+  }
+  function onScreen() {
     for (const fold of opened) fold.open = false;
-  });
+    opened = [];
+    if (theme !== null) document.documentElement.dataset.theme = theme;
+    theme = null;
+  }
+  window.addEventListener("beforeprint", onPaper);
+  window.addEventListener("afterprint", onScreen);
 
   // A formula, a table or code that is wider than the screen scrolls in its own box: let a keyboard reach it there.
   function reachable() {
