@@ -548,3 +548,274 @@ def test_a_sample_of_torch_normal_has_no_gradient():
     mu, sigma = torch.zeros(3, requires_grad=True), torch.ones(3, requires_grad=True)
     sample = torch.normal(mu, sigma)
     assert [g.abs().max().item() for g in torch.autograd.grad(sample.sum(), (mu, sigma))] == [0.0, 0.0]
+
+
+# ------------------------------------------------------------------ in the browser
+
+MAP, GAME, LOSS, TABLE_PAGE, FRONT = (
+    f"book/{name}" for name in ("0-map/taxonomy", "2-gan/game", "3-diffusion/loss", "4-compare/table", "index")
+)
+
+
+def verdict(check):
+    return " ".join(check.locator(".gm-check-verdict").inner_text().split())
+
+
+def kept(page):
+    return page.evaluate("JSON.parse(localStorage.getItem('genmodels-checks'))")
+
+
+def test_a_choice_is_judged_explained_and_remembered(reader):
+    page = reader().open(MAP)
+    check = page.locator("#check-map-impossible-tails")
+    press = check.get_by_role("button", name="Check")
+    press.click()
+    assert verdict(check) == "Choose an option first."
+    check.get_by_role("radio", name="Very close to zero").check()
+    assert verdict(check) == ""  # the old verdict was not about this
+    press.click()
+    assert verdict(check).startswith("Not so. For all tosses but one")
+    assert check.locator(".gm-check-verdict mjx-container").first.is_visible()
+    assert kept(page) is None
+    check.get_by_role("radio", name="Minus infinity").check()
+    press.click()
+    assert verdict(check).startswith("✓ Right. One example")
+    assert kept(page) == {"map-impossible-tails": 1}
+    assert page.locator(".gm-check-count").inner_text().startswith("1 of 3 questions on this page answered right.")
+    page.reload()
+    assert check.locator(".gm-check-done").is_visible()
+    assert not page.locator("#check-map-fair-model .gm-check-done").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("-0.955", "✓ Right."),
+        ("  − 0,955 ", "✓ Right."),
+        ("-.9548", "✓ Right."),
+        ("-191/200", "✓ Right."),
+        ("-9.55e-1", "✓ Right."),
+        ("-95.5 %", "✓ Right."),
+        ("-9.55*10^-1", "✓ Right."),
+        ("-1,386", "Not so. You gave −1.386. That is the score of a perfect generator."),
+        ("-1.17", "Not so. You gave −1.17. You added the Jensen–Shannon divergence once."),
+        ("0.955", "Not so. You gave 0.955. The size is right, the sign is not."),
+        ("-0.96", "Not so. You gave −0.96. That is close. It should be exact to within 0.002."),
+        ("7", "Not so. You gave 7. Try again, or unfold the answer."),
+        ("", "Type a number first."),
+        ("log 2", "“log 2” is no number that I can read. Write for example 0.5, 0,5, 1/2, −3 or 1e-3."),
+        ("1/0", "“1/0” is no number that I can read. Write for example 0.5, 0,5, 1/2, −3 or 1e-3."),
+        ("1.2.3", "“1.2.3” is no number that I can read. Write for example 0.5, 0,5, 1/2, −3 or 1e-3."),
+    ],
+)
+def test_a_number_is_read_however_it_is_written(numbers_page, typed, said):
+    check = numbers_page.locator("#check-game-half")
+    check.get_by_role("textbox").fill(typed)
+    check.get_by_role("textbox").press("Enter")
+    assert verdict(check).startswith(said)
+
+
+@pytest.fixture(scope="module")
+def numbers_page(browser, site):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((site / f"{GAME}.html").as_uri())
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("typed", ["24200", "24,200", "24 200 codes", "2.42e4", "2.42·10^4"])
+def test_a_large_number_may_have_its_thousands_marked_and_its_unit(reader, typed):
+    page = reader().open("book/1-vae/likelihood")
+    check = page.locator("#check-likelihood-codes")
+    check.get_by_role("textbox", name="Your number").fill(typed)
+    check.get_by_role("button", name="Check").click()
+    assert verdict(check).startswith("✓ Right.")
+
+
+def letters_in_order(check):
+    """The letters of the pieces in the order in which they were written, and as they stand now."""
+    pieces = check.locator(".gm-check-piece").evaluate_all("all => all.map(e => [+e.dataset.piece, e.dataset.letter])")
+    return [letter for _, letter in sorted(pieces)], [letter for _, letter in pieces]
+
+
+def test_an_order_is_put_right_by_keys_alone(reader):
+    page = reader().open(GAME)
+    check = page.locator("#check-game-order")
+    check.get_by_role("button", name="Check").press("Enter")
+    assert re.match(r"Not yet\. The first line, .|Not yet\. The order holds down to line \d", verdict(check))
+    wanted, _ = letters_in_order(check)
+    for place, letter in enumerate(wanted):
+        up = check.get_by_role("button", name=f"Move {letter} up")
+        up.focus()
+        for _ in range(letters_in_order(check)[1].index(letter) - place):
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"Move {letter} up"
+    assert letters_in_order(check)[1] == wanted
+    assert verdict(check) == ""
+    check.get_by_role("button", name="Check").press("Enter")
+    assert verdict(check).startswith("✓ Right. Only in the integral")
+    spoken = check.locator(".gm-hidden[role=status]").inner_text()
+    assert re.fullmatch(r"[A-F] is now line \d of 6\.", spoken)
+
+
+@pytest.mark.parametrize("turn", [(4, 5, 6), (6, 4, 5), (4, 6, 5)])
+def test_pieces_that_may_change_places_do(reader, turn):
+    page = reader().open(LOSS)
+    check = page.locator("#check-loss-order")
+    check.locator(".gm-check-pieces").evaluate(
+        "(list, order) => order.forEach(n => list.append(list.querySelector(`[data-piece='${n}']`)))", [1, 2, 3, *turn]
+    )
+    check.get_by_role("button", name="Check").click()
+    assert verdict(check).startswith("✓ Right.")
+
+
+def test_pieces_that_may_not_change_places_are_named(reader):
+    page = reader().open(LOSS)
+    check = page.locator("#check-loss-order")
+    check.locator(".gm-check-pieces").evaluate(
+        "list => [1, 2, 4, 3, 5, 6].forEach(n => list.append(list.querySelector(`[data-piece='${n}']`)))"
+    )
+    letter = letters_in_order(check)[1][2]
+    check.get_by_role("button", name="Check").click()
+    said = f"Not yet. The order holds down to line 2. Line 3, {letter}, needs something that stands below it."
+    assert verdict(check) == said
+
+
+def test_a_piece_is_dragged_to_its_place(reader):
+    page = reader(height=1200).open(GAME)
+    check = page.locator("#check-game-order")
+    check.scroll_into_view_if_needed()
+    before = letters_in_order(check)[1]
+    grips = check.locator(".gm-check-grip")
+    start, end = grips.nth(0).bounding_box(), grips.nth(2).bounding_box()
+    x = start["x"] + start["width"] / 2
+    page.mouse.move(x, start["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(x, end["y"] + end["height"] + 5, steps=12)
+    page.mouse.up()
+    assert letters_in_order(check)[1] == [before[1], before[2], before[0], *before[3:]]
+    assert check.locator(".gm-check-lifted").count() == 0
+
+
+def test_a_piece_is_dragged_by_a_finger(reader):
+    page = reader(width=390, height=844).open(GAME)
+    check = page.locator("#check-game-order")
+    check.locator(".gm-check-piece").first.evaluate("e => e.scrollIntoView({block: 'center'})")
+    before = letters_in_order(check)[1]
+    grips = check.locator(".gm-check-grip")
+    start, end = grips.nth(0).bounding_box(), grips.nth(1).bounding_box()
+    x, y, below = start["x"] + 8, start["y"] + 8, end["y"] + end["height"]
+    scrolled = page.evaluate("scrollY")
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 11):
+        at = {"x": x, "y": y + (below - y) * step / 10}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert letters_in_order(check)[1] == [before[1], before[0], *before[2:]]
+    assert page.evaluate("scrollY") == scrolled  # the page did not move under the finger
+
+
+def test_the_closing_table_is_checked_cell_by_cell(reader):
+    page = reader(width=390, theme="dark").open(TABLE_PAGE)
+    check = page.locator("#check-compare-table")
+    press = check.get_by_role("button", name="Check")
+    cells = check.locator("[data-cell]")
+    assert cells.count() == 24
+    press.click()
+    assert verdict(check) == "0 of 24 right. 24 are still empty."
+    check.get_by_label("Probability of an image: GAN").select_option("exact")
+    check.get_by_label("Probability of an image: VAE").select_option("a bound")
+    press.click()
+    assert verdict(check).startswith("1 of 24 right. 22 are still empty. Probability of an image. GAN: none.")
+    assert check.get_by_label("Probability of an image: GAN").get_attribute("aria-invalid") == "true"
+    for cell in cells.all():
+        cell.locator("select").select_option(cell.get_attribute("data-right"))
+    assert check.locator("[aria-invalid=true]").count() == 0
+    press.click()
+    assert verdict(check).startswith("✓ All 24 are right.")
+    assert check.locator("details").get_attribute("open") is not None
+    assert check.locator(".gm-check-why a").count() >= 24
+    assert kept(page) == {"compare-table": 1}
+
+
+def test_the_front_page_counts_by_chapter_and_clears_on_the_second_press(reader):
+    window = reader()
+    page = window.open(MAP)
+    page.evaluate("localStorage.setItem('genmodels-checks', JSON.stringify({'map-fair-model': 1, 'game-half': 1}))")
+    page = window.open(FRONT)
+    lines = page.locator("#check-overview li")
+    assert lines.count() == len(CHAPTERS) + 1  # and the closing table
+    assert lines.nth(0).inner_text().split("\n")[-1].strip() == "1 of 3"
+    assert lines.filter(has_text="A game between two networks").inner_text().endswith("1 of 3")
+    clear = page.locator("[data-clear]")
+    clear.click()
+    assert kept(page) is not None
+    assert clear.inner_text() == "Clear them all: press again"
+    clear.click()
+    assert kept(page) is None
+    assert lines.nth(0).inner_text().endswith("0 of 3")
+    assert page.locator(".gm-check-kept").inner_text() == "Your answers are cleared."
+
+
+@pytest.mark.parametrize("found", ["{", "[1]", "null", '"text"', "{}"])
+def test_what_something_else_wrote_into_the_store_does_no_harm(reader, found):
+    window = reader()
+    page = window.open(MAP)
+    page.evaluate("found => localStorage.setItem('genmodels-checks', found)", found)
+    page = window.open(MAP)
+    check = page.locator("#check-map-impossible-tails")
+    check.get_by_role("radio", name="Minus infinity").check()
+    check.get_by_role("button", name="Check").click()
+    assert kept(page)["map-impossible-tails"] == 1
+
+
+def test_where_the_browser_keeps_nothing_the_questions_work_and_say_so(browser, site):
+    """The theme's own script fails in such a browser, so that its errors are not looked at here."""
+    context = browser.new_context()
+    context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }});"
+    )
+    page = context.new_page()
+    page.goto((site / f"{MAP}.html").as_uri())
+    check = page.locator("#check-map-impossible-tails")
+    check.get_by_role("radio", name="Minus infinity").check()
+    check.get_by_role("button", name="Check").click()
+    assert verdict(check).startswith("✓ Right.")
+    count = page.locator(".gm-check-count").inner_text()
+    assert count.startswith("1 of 3 questions on this page answered right. This browser keeps nothing")
+    page.goto((site / f"{FRONT}.html").as_uri())
+    assert "keeps nothing" in page.locator(".gm-check-kept").inner_text()
+    context.close()
+
+
+def plain(window, name):
+    """Open a page where no script can be asked whether it is ready."""
+    window.page.goto((window.site / f"{name}.html").as_uri())
+    return window.page
+
+
+@pytest.mark.parametrize("page_name", [GAME, TABLE_PAGE, FRONT])
+def test_without_javascript_the_question_and_its_answer_can_be_read(reader, page_name):
+    page = plain(reader(java_script_enabled=False), page_name)
+    assert page.locator(".gm-check :is(input, button, select):visible, [data-clear]:visible").count() == 0
+    if page_name == FRONT:
+        assert page.locator("#check-overview li").first.inner_text().endswith("3 questions")
+        return
+    check = page.locator("[data-check]").last
+    assert check.locator(".gm-check-text").is_visible()
+    why = check.locator(".gm-check-why").first
+    assert not why.is_visible()
+    check.locator("summary").click()
+    assert why.is_visible()
+
+
+def test_on_paper_questions_have_their_answers_open_and_no_controls(reader):
+    page = reader().open(GAME)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    check = page.locator("#check-game-half")
+    assert check.locator(".gm-check-why").first.is_visible()
+    assert page.locator(".gm-check :is(input, button, select):visible").count() == 0
+    assert page.locator(".gm-check-count:visible").count() == 0
