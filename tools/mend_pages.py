@@ -39,6 +39,7 @@ STYLES = (
     "mystnb.*.css",
     "sphinx-design.min.css",
     "css/book.css",
+    "css/selfcheck.css",
 )
 BUNDLE = "styles/bundle.css"
 # A bell curve.
