@@ -15,8 +15,7 @@
       kept = false;
     }
     try {
-      const found = JSON.parse(text);
-      if (found && typeof found === "object") answered = { ...answered, ...found };
+      answered = { ...answered, ...JSON.parse(text) };
     } catch {
       // Something else has written there. What is answered from now on replaces it.
     }
