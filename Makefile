@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book check-book test test-fast fuzz bench-grader lint lab release weights formulas lock clean
+.PHONY: help setup book check-book lighthouse test test-fast fuzz bench-grader lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -16,6 +16,9 @@ book: setup ## Build the book into _build/html
 
 check-book: book ## Look at every page of the book in a browser: access, weight, jumps (minutes, not in CI)
 	@$(PY) tools/check_book.py $(ARGS)
+
+lighthouse: book ## Run Lighthouse on every page (about an hour; fetches it from npm on first use)
+	@$(PY) tools/lighthouse.py $(ARGS)
 
 test: setup ## Run every check and every test, as CI does
 	@if [ "$${CI:-}" = true ]; then sh tools/setup_system.sh; fi

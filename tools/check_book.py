@@ -1,24 +1,29 @@
 """Read the built book as a browser does, and name what is wrong: what `make check-book` runs.
 
-    python tools/check_book.py                    every page of _toc.yml in _build/html
+    python tools/check_book.py                    every page of _build/html
     python tools/check_book.py book/1-vae/elbo    these pages only
     python tools/check_book.py --html elsewhere   another build
 
-Each page is opened in headless Chromium, from a server on this machine and with every other address refused: light and
-dark, at 1280 and at 390 pixels. What is asked of it is in `WEIGHT` to `SHIFT` and in the functions `look_at_*`. A line
-for each finding (page, theme, width, what, where), a table of the pages at the end; the exit status is 1 if there is
-a finding. It takes some minutes, and only looks: run `make book` first.
+Each page is opened in headless Chromium, with every other address refused: in the light theme from a server on
+this machine, in the dark one from its file, both at 1280 and at 390 pixels. What is asked of it is in `WEIGHT` to
+`FRAME` and in the functions `look_at_*`. A line for each finding (page, theme, width, what, where), then a table of the
+live figures and one of the pages; the exit status is 1 if there is a finding. It takes some minutes, and only looks:
+run `make book` first.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import functools
 import gzip
 import http.server
+import io
+import os
 import re
 import shutil
+import statistics
 import sys
 import threading
 from collections import Counter
@@ -27,12 +32,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 ROOT = Path(__file__).resolve().parents[1]
 
 WEIGHT = 300_000  # bytes, gzipped, of all that a page loads before anyone scrolls; lazy media apart
 REQUESTS = 30
 SHIFT = {1280: 0.06, 390: 0.02}  # cumulative layout shift, by the window's width
 THEMES = ("light", "dark")
+CONTRAST = 4.5  # of text in a drawing with what is behind it
+FRAME = 16.0  # milliseconds, the median, that a live figure may take to follow a slider
+FRAMES = 60
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 # Nothing but this machine has an address.
 FLAGS.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
@@ -76,9 +87,18 @@ def gzipped(path: Path) -> int:
     return min(len(content), len(gzip.compress(content, mtime=0)))
 
 
-def file_of(address: str, html: Path) -> Path:
-    """The file that an address of our server stands for."""
-    return html / unquote(urlsplit(address).path).lstrip("/")
+def file_of(address: str, site: str, html: Path) -> Path:
+    """The file that an address stands for, in the site that is served, or opened from its files, at `site`."""
+    return html / unquote(urlsplit(address.removeprefix(site)).path).lstrip("/")
+
+
+def all_pages(html: Path) -> list[str]:
+    """The pages that _toc.yml names, and those that Sphinx adds by itself."""
+    from sphinx_external_toc.parsing import parse_toc_yaml
+
+    added = [*html.glob("[!i]*.html"), *(html / "_modules").rglob("*.html")]  # index.html leads to the first of them
+    names = sorted(path.relative_to(html).with_suffix("").as_posix() for path in added)
+    return [*parse_toc_yaml(ROOT / "_toc.yml"), *names]
 
 
 def poor_alt(alt: str | None) -> bool:
@@ -101,15 +121,48 @@ def table(views: list[View]) -> str:
     return "\n".join(rows)
 
 
+def colour(css: str) -> NDArray:
+    """Red, green, blue and opacity, each from 0 to 1, of a computed colour."""
+    numbers = [float(number) for number in re.findall(r"[\d.]+", css)]
+    if not css.startswith("rgb") or len(numbers) not in (3, 4):
+        raise ValueError(f"not a computed colour: {css!r}")
+    return np.array([*(number / 255 for number in numbers[:3]), *(numbers[3:] or [1.0])])
+
+
+def luminance(rgb: NDArray) -> NDArray:
+    """WCAG's relative luminance; the last axis holds red, green and blue from 0 to 1."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def contrast(ink: NDArray, ground: NDArray) -> NDArray:
+    """WCAG's ratio of contrast, 1 to 21, of one ink (red, green, blue, opacity) with each of many grounds."""
+    mixed = ink[3] * ink[:3] + (1 - ink[3]) * ground
+    low, high = np.sort([luminance(mixed), luminance(ground)], axis=0)
+    return (high + 0.05) / (low + 0.05)
+
+
+def text_contrast(ink: NDArray, painted: NDArray, ground: NDArray) -> float:
+    """The contrast of a text with what is behind it, from two pictures of its box: in lime (`PAINT`), and without it.
+
+    Behind it is where it covers at least half as much of a pixel as anywhere: the bodies of the letters. A quarter of
+    that may be worse, where lines of the drawing run through the letters.
+    """
+    covered = np.abs(painted - ground).max(axis=-1) / np.abs([0, 1, 0] - ground).max(axis=-1)
+    if covered.max() < 0.1:
+        return 1.0  # nothing is seen of it
+    return float(np.quantile(contrast(ink, ground[covered >= covered.max() / 2]), 0.25))
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
 
 @contextlib.contextmanager
-def served(html: Path) -> Iterator[str]:
+def served(html: Path, handler: type[Handler] = Handler) -> Iterator[str]:
     """Serve the folder on this machine for as long as the block lasts; gives the address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(html)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(html)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -132,6 +185,18 @@ NAME = """
         const anchor = element.closest("[id]");
         return element.id ? "#" + element.id : (anchor ? "#" + anchor.id + " " : "") + own;
     };
+"""
+
+# A text that is drawn on a canvas has no ink to be asked for, cannot be selected and is not read out.
+NOTE_TEXT_ON_CANVAS = """
+    window.textOnCanvas = [];
+    for (const method of ["fillText", "strokeText"]) {
+        const draw = CanvasRenderingContext2D.prototype[method];
+        CanvasRenderingContext2D.prototype[method] = function (text, ...rest) {
+            window.textOnCanvas.push(String(text));
+            return draw.call(this, text, ...rest);
+        };
+    }
 """
 
 LAZY_MEDIA = "[...document.querySelectorAll('[loading=lazy]')].map(e => e.currentSrc || e.src)"
@@ -163,12 +228,13 @@ MARKUP = (
     const meta = document.querySelector("meta[name=description]");
     return {
         twice: [...ids].filter(([id, count]) => count > 1).map(([id]) => id),
-        alts: [...document.querySelectorAll(".bd-article img")].map(i => ["alt", "src"].map(a => i.getAttribute(a))),
+        alts: [...document.querySelectorAll("main img")].map(i => ["alt", "src"].map(a => i.getAttribute(a))),
         broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
         described: Boolean(meta && meta.content.trim()),
         tex: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(e => [
             e.getAttribute("data-mjx-error") || e.textContent, name(e)]),
         dead: [...document.querySelectorAll("[data-live]:not(.gm-live-on)")].map(e => e.dataset.live),
+        drawn: window.textOnCanvas,
     };
 }"""
 )
@@ -179,11 +245,12 @@ REACH = (
     "() => {"
     + NAME
     + """
-    const article = document.querySelector(".bd-article");
+    const article = document.querySelector(".bd-article") || document.body; // the search page has none
     const scrolls = box => ["auto", "scroll"].includes(getComputedStyle(box).overflowX)
-        && box.scrollWidth > box.clientWidth + 1;
+        && box.scrollWidth > box.clientWidth;
     const inside = "a[href], button, input, select, summary, [tabindex]";
     const stop = box => box.tabIndex >= 0 || [...box.querySelectorAll(inside)].some(e => e.tabIndex >= 0);
+    const quiet = "pre, table, div, p, span, mjx-container"; // nothing to do there but to scroll
     const edge = article.getBoundingClientRect().right + 1;
     const boxed = element => {
         for (let box = element; box && box !== article; box = box.parentElement) if (scrolls(box)) return true;
@@ -191,6 +258,7 @@ REACH = (
     };
     return {
         width: document.documentElement.scrollWidth,
+        idle: [...article.querySelectorAll(quiet)].filter(e => e.tabIndex >= 0 && !e.role && !scrolls(e)).map(name),
         unreachable: [...article.querySelectorAll("*")].filter(box => scrolls(box) && !stop(box)).map(name),
         outside: [...article.querySelectorAll("mjx-container")]
             .filter(e => e.getBoundingClientRect().right > edge && !boxed(e)).map(name),
@@ -199,14 +267,91 @@ REACH = (
 )
 
 
+# The drawings that hold text, and in each its texts: what they say, their ink, where they are in the window.
+DRAWINGS = """[...document.querySelectorAll(".bd-article svg:has(text)")].filter(
+    drawing => !drawing.parentElement.closest("svg") && drawing.getClientRects().length)"""
+TEXTS = (
+    "i => {"
+    + NAME
+    + """
+    const drawing = """
+    + DRAWINGS
+    + """[i];
+    drawing.scrollIntoView({ block: "center", behavior: "instant" });
+    const box = drawing.getBoundingClientRect();
+    const texts = [];
+    const walk = document.createTreeWalker(drawing, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const text = walk.currentNode.textContent.trim();
+        const element = walk.currentNode.parentElement;
+        const range = document.createRange();
+        range.selectNodeContents(walk.currentNode);
+        const { left, top, right, bottom } = range.getBoundingClientRect();
+        const style = getComputedStyle(element);
+        if (!text || !element.closest("text") || right - left < 1 || style.visibility !== "visible") continue;
+        let opacity = Number(style.fillOpacity);
+        for (let e = element; e !== drawing; e = e.parentElement) opacity *= getComputedStyle(e).opacity;
+        texts.push({ text, ink: style.fill, opacity, left, top, right, bottom });
+    }
+    return { where: name(drawing), texts, left: box.left, top: box.top, right: box.right, bottom: box.bottom };
+}"""
+)
+PAINT = "svg :is(text, tspan) {{ fill: {} !important }}"  # lime is far from every colour of the book
+
+# Axe spends most of its time on what it has nothing to say about: glyphs that the style sheet draws and that are hidden
+# from those who listen, the shapes of drawings, and words of code in a colour that it has already met.
+LEAVE_OUT = """() => {
+    const formulas = [...document.querySelectorAll("mjx-container > mjx-math")];
+    for (const [formula, { width, height }] of formulas.map(each => [each, each.getBoundingClientRect()])) {
+        formula.replaceChildren();
+        formula.style.cssText = `display: inline-block; width: ${width}px; height: ${height}px`;
+    }
+    const shapes = ":is(.gm-plot, .gm-still) svg :is(use, path, circle, line, rect)";
+    for (const shape of document.querySelectorAll(shapes)) shape.remove();
+    const met = new Set();
+    for (const word of document.querySelectorAll(".highlight pre span[class]")) {
+        if (met.has(word.className)) word.replaceWith(...word.childNodes);
+        else met.add(word.className);
+    }
+    for (const code of document.querySelectorAll(".highlight pre")) code.normalize();
+}"""
+
+# Every slider of a figure moves by turns, once a frame. A frame begins with our callback, asked for before the figure
+# asks for its own, and is over when a message that is sent then arrives: the page has been laid out and painted.
+TIME_FRAMES = """async frames => {
+    const next = () => new Promise(requestAnimationFrame);
+    const { port1, port2 } = new MessageChannel();
+    const times = [];
+    for (const stage of document.querySelectorAll("[data-live]")) {
+        stage.scrollIntoView({ block: "center", behavior: "instant" });
+        const sliders = [...stage.querySelectorAll("input[type=range]")];
+        const took = [];
+        for (let i = 0; i < frames && sliders.length; i++) {
+            const slider = sliders[i % sliders.length];
+            await next();
+            const frame = new Promise(done => requestAnimationFrame(() => {
+                const began = performance.now();
+                port1.onmessage = () => done(performance.now() - began);
+                port2.postMessage(0);
+            }));
+            slider.value = Number(slider.min) + (slider.max - slider.min) * ((7 * i) % frames) / (frames - 1);
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            took.push(await frame);
+        }
+        times.push([stage.dataset.live, took]);
+    }
+    return times;
+}"""
+
+
 # ------------------------------------------------------------------ what is asked of a page
 
 
-def look_at_loading(view: View, page, html: Path, loaded: list[str]) -> None:
+def look_at_loading(view: View, page, site: str, html: Path, loaded: list[str]) -> None:
     """Weight, requests and layout shift, before anyone scrolls."""
     lazy = set(page.evaluate(LAZY_MEDIA))
     counted = [address for address in loaded if address not in lazy]
-    files = [path for path in (file_of(address, html) for address in counted) if path.is_file()]
+    files = [path for path in (file_of(address, site, html) for address in counted) if path.is_file()]
     view.weight, view.requests = sum(map(gzipped, files)), len(counted)
     view.shift = page.evaluate("window.layoutShift")
     if view.weight > WEIGHT:
@@ -234,6 +379,8 @@ def look_at_markup(view: View, page) -> None:
         view.wrong("TeX", what, where)
     for figure in found["dead"]:
         view.wrong("figure", "does not start", figure)
+    for text in found["drawn"]:
+        view.wrong("contrast", "text on a canvas, where nobody can measure, select or hear it", text)
 
 
 def look_at_reach(view: View, page) -> None:
@@ -242,27 +389,77 @@ def look_at_reach(view: View, page) -> None:
         view.wrong("width", f"the page scrolls sideways, {found['width']} px")
     for where in found["unreachable"]:
         view.wrong("keyboard", "scrolls in a box that the Tab key does not stop at", where)
+    for where in found["idle"]:
+        view.wrong("keyboard", "the Tab key stops where there is nothing to do", where)
     for where in found["outside"]:
         view.wrong("width", "a formula runs out of the page", where)
 
 
+def look_at_paper(view: View, page) -> None:
+    """Printed, a live figure is its still."""
+    page.emulate_media(media="print")
+    for stage in page.locator("[data-live]").all():
+        if not stage.locator(".gm-still > svg").is_visible() or stage.locator(".gm-live-ui").is_visible():
+            view.wrong("print", "shows another thing than the still", stage.get_attribute("data-live"))
+
+
+def look_at_drawings(view: View, page) -> None:
+    """The contrast of each text of a drawing with what is painted behind it."""
+    for number in range(page.evaluate(f"{DRAWINGS}.length")):
+        drawing = page.evaluate(TEXTS, number)
+        boxes = [drawing, *drawing["texts"]]
+        left, top = (max(0, int(min(box[side] for box in boxes))) for side in ("left", "top"))
+        right, bottom = (int(max(box[side] for box in boxes)) + 1 for side in ("right", "bottom"))
+        pictures = []
+        for paint in ("lime", "transparent"):
+            style = page.add_style_tag(content=PAINT.format(paint))
+            pictures.append(picture(page, left, top, right, bottom))
+            style.evaluate("style => style.remove()")
+        painted, ground = pictures
+        for text in drawing["texts"]:
+            rows = slice(max(0, int(text["top"]) - top), int(text["bottom"]) + 1 - top)
+            columns = slice(max(0, int(text["left"]) - left), int(text["right"]) + 1 - left)
+            ink = colour(text["ink"]) * [1, 1, 1, text["opacity"]]
+            found = text_contrast(ink, painted[rows, columns], ground[rows, columns])
+            if found < CONTRAST:
+                what = f"{text['text']!r} {found:.1f}:1, at least {CONTRAST}"
+                view.wrong("contrast", what, drawing["where"])
+
+
+def picture(page, left: int, top: int, right: int, bottom: int) -> NDArray:
+    """A part of the window: height, width, (red, green, blue) from 0 to 1."""
+    from PIL import Image
+
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    with Image.open(io.BytesIO(page.screenshot(clip=clip))) as image:
+        return np.asarray(image.convert("RGB")) / 255
+
+
 def look_at_access(view: View, page, axe) -> None:
-    for violation in axe.run(page).response["violations"]:
+    page.evaluate(LEAVE_OUT)
+    # Without asking for the style sheet once more, which a page that is opened from its file may not.
+    options = {"resultTypes": ["violations"], "preload": False, "rules": {"target-size": {"enabled": True}}}
+    for violation in axe.run(page, options=options).response["violations"]:
         what = f"{violation['id']} ({violation['impact']}), {violation['help']}"
         for node in violation["nodes"]:
             view.wrong("axe", what, " ".join(map(str, node["target"])))
 
 
-def look(view: View, browser, axe, html: Path, address: str) -> None:
-    """Open one page in a window of its own, with nothing kept from the last one, and look at all of it."""
-    phone = {"is_mobile": True, "has_touch": True} if view.width < 500 else {}
-    size = {"width": view.width, "height": 844 if phone else 900}
-    context = browser.new_context(viewport=size, color_scheme=view.theme, reduced_motion="reduce", **phone)
+def window(browser, width: int, theme: str):
+    """A window of a browser, with nothing kept from the last one."""
+    phone = {"is_mobile": True, "has_touch": True} if width < 500 else {}
+    size = {"width": width, "height": 844 if phone else 900}
+    return browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce", **phone)
+
+
+def look(view: View, browser, axe, html: Path, site: str) -> None:
+    """Open one page in a window of its own, and look at all of it."""
+    context = window(browser, view.width, view.theme)
     page = context.new_page()
     loaded: list[str] = []
 
     def asked(request):
-        if request.url.startswith(address):
+        if request.url.startswith(site):
             loaded.append(request.url)
         elif not request.url.startswith(("data:", "blob:")):
             view.wrong("request", "leaves the site", request.url)
@@ -272,36 +469,83 @@ def look(view: View, browser, axe, html: Path, address: str) -> None:
     page.on("requestfailed", lambda request: view.wrong("request", "failed", request.url))
     page.on("pageerror", lambda error: view.wrong("script", str(error).splitlines()[0]))
     page.on("console", lambda said: said.type in ("error", "warning") and view.wrong("console", said.text))
-    page.add_init_script(COUNT_SHIFTS)
+    page.add_init_script(COUNT_SHIFTS + NOTE_TEXT_ON_CANVAS)
 
-    page.goto(f"{address}/{view.page}.html", wait_until="networkidle")
-    page.evaluate("async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; }")
+    page.goto(f"{site}/{view.page}.html", wait_until="networkidle")
+    page.evaluate("async () => { await document.fonts.ready; }")
     page.wait_for_timeout(100)
-    look_at_loading(view, page, html, list(loaded))
+    look_at_loading(view, page, site, html, list(loaded))
     page.evaluate(OPEN_ALL)
     look_at_markup(view, page)
     look_at_reach(view, page)
+    look_at_drawings(view, page)
     look_at_access(view, page, axe)
+    look_at_paper(view, page)
     context.close()
 
 
-def look_at_all(pages: list[str], html: Path) -> list[View]:
-    from axe_playwright_python.sync_playwright import Axe
+# ------------------------------------------------------------------ all of it
+
+
+def chromium_program() -> str:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        sys.exit("no chromium: install it (Debian: apt install chromium)")
+    return program
+
+
+@contextlib.contextmanager
+def chromium():
+    """A browser, for as long as the block lasts."""
     from playwright.sync_api import sync_playwright
 
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        sys.exit("no chromium: install it (Debian: apt install chromium)")
-    views = [View(page, theme, width) for page in pages for width in SHIFT for theme in THEMES]
-    with served(html) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        axe = Axe()
-        for view in views:
-            look(view, browser, axe, html, address)
-            for line in view.lines():
-                print(line, flush=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=FLAGS)
+        yield browser
         browser.close()
+
+
+def look_at_page(name: str, html: Path) -> list[View]:
+    """A page in all its views."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    views = [View(name, theme, width) for width in SHIFT for theme in THEMES]
+    with served(html) as server, chromium() as browser:
+        for view in views:
+            look(view, browser, Axe(), html, server if view.theme == "light" else html.resolve().as_uri())
     return views
+
+
+def look_at_all(pages: list[str], html: Path) -> list[View]:
+    """Every page in all its views, two pages at a time; what is found is printed as soon as it is."""
+    views = []
+    with concurrent.futures.ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for found in pool.map(look_at_page, pages, [html] * len(pages)):
+            views += found
+            for line in (line for view in found for line in view.lines()):
+                print(line, flush=True)
+    return views
+
+
+def time_figures(pages: list[str], html: Path) -> list[str]:
+    """Print what a frame of each live figure takes, one after another with nothing beside them; what is too slow."""
+    slow = []
+    with served(html) as server, chromium() as browser:
+        for page_name in pages:
+            if "data-live=" not in (html / f"{page_name}.html").read_text(encoding="utf-8"):
+                continue
+            for width in SHIFT:
+                context = window(browser, width, "light")
+                page = context.new_page()
+                page.goto(f"{server}/{page_name}.html")
+                page.evaluate(OPEN_ALL)
+                for figure, times in page.evaluate(TIME_FRAMES, FRAMES):
+                    median = statistics.median(times or [float("inf")])  # a figure that no slider moves fails
+                    print(f"{figure:<20}{page_name:<30}{width:>6} px{median:>8.1f} ms a frame")
+                    if median > FRAME:
+                        slow.append(f"{page_name} | {width} | frame: {median:.1f} ms, at most {FRAME} | {figure}")
+                context.close()
+    return slow
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -310,16 +554,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the folder of the built book")
     options = parser.parse_args(arguments)
 
-    from sphinx_external_toc.parsing import parse_toc_yaml
-
-    pages = options.pages or list(parse_toc_yaml(ROOT / "_toc.yml"))
+    pages = options.pages or all_pages(options.html)
     missing = [page for page in pages if not (options.html / f"{page}.html").is_file()]
     if missing:
         print(f"Not in {options.html}: {', '.join(missing)}. Run `make book` first.", file=sys.stderr)
         return 2
     views = look_at_all(pages, options.html)
-    print(f"\n{table(views)}")
-    found = sum(len(view.lines()) for view in views)
+    print()
+    slow = time_figures(pages, options.html)
+    print(f"\n{table(views)}\n", *slow, sep="\n")
+    found = len(slow) + sum(len(view.lines()) for view in views)
     print(f"\n{found} findings on {len(pages)} pages, each in {len(views) // len(pages)} views.")
     return 1 if found else 0
 

@@ -7,6 +7,7 @@ is mended as text, and mending twice changes nothing, since a warm build leaves 
 - one style sheet in place of ten, without the rules for classes that no page and no script names;
 - formulas are set in type (`tools/typeset.py`), with fonts that hold the letters of this book, and say which of their
   letters are symbols that the notation page explains (`book/_ext/symbols.py`);
+- figures of thousands of points, and code, are written with fewer letters and look the same;
 - the search index is loaded by the search page alone;
 - what has no name, or a wrong role, for those who listen to the page gets one.
 """
@@ -47,7 +48,7 @@ TAB_ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath fill='none' "
     "stroke='%230072b2' stroke-width='3' d='M1 27C11 27 11 5 16 5s5 22 15 22'/%3E%3C/svg%3E"
 )
-FONTS = "vendor/mathjax/output/chtml/fonts/woff-v2"
+FONTS = "fonts/mathjax"
 
 
 def mend_all(html: Path) -> None:
@@ -63,7 +64,7 @@ def mend_all(html: Path) -> None:
     scripts = (path.read_text(encoding="utf-8") for path in static.rglob("*.js") if "vendor" not in path.parts)
     css = purge(f"{join_styles(static)}\n{type_css}", vocabulary(mended.values(), scripts))
     (static / BUNDLE).write_text(css, encoding="utf-8")
-    cut_fonts(ROOT / "book" / "assets" / FONTS, static / FONTS, letters(css), html.parent / "fonts")
+    cut_fonts(static / FONTS, letters(css), html.parent / "fonts")
     digest = hashlib.sha256(css.encode()).hexdigest()[:8]
     for path, text in mended.items():
         after = one_style_sheet(text, digest, path.name)
@@ -91,7 +92,9 @@ def mend(page: str, drawings: dict[str, str], name: str) -> str:
         page = re.sub(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>', "", page)
     if 'rel="icon"' not in page:
         page = page.replace("</head>", f'  <link rel="icon" href="{TAB_ICON}" />\n  </head>', 1)
-    return name_things(page)
+    if 'name="description"' not in page:  # one that Sphinx adds by itself: source code, an index, the search
+        page = re.sub(r"<title>(.*?)</title>", r'\g<0>\n    <meta name="description" content="\1" />', page, count=1)
+    return lighten_code(lighten_figures(name_things(page)))
 
 
 # ------------------------------------------------------------------ names and roles
@@ -100,6 +103,8 @@ def mend(page: str, drawings: dict[str, str], name: str) -> str:
 def name_things(page: str) -> str:
     # sphinxcontrib-bibtex writes a list whose entries are not list items.
     page = re.sub(r'(<div class="citation"[^>]*?) role="doc-biblioentry"', r'\1 role="listitem"', page)
+    # sphinx.ext.viewcode puts a list between the items of another.
+    page = re.sub(r"</li>(\s*<ul>(?:<li>[^\n]*</li>\s*)+</ul>)(?=<li>)", r"\1</li>", page)
     # The button that unfolds a part of the contents says which.
     page = re.sub(
         r'(<a class="[^"]*\binternal\b[^"]*" href="[^"]*">([^<]*)</a><details[^>]*><summary)(?=><span class="toctree)',
@@ -141,6 +146,39 @@ def draw_icons(page: str, drawings: dict[str, str]) -> str:
 
     page = re.sub(r'<(i|span) class="((?:[^"]*\s)?(?:fa-solid|fas)\s[^"]*)"([^>]*)></\1>', draw, page)
     return re.sub(r'\s*<script defer src="[^"]*/scripts/fontawesome\.js[^"]*"></script>', "", page)
+
+
+# ------------------------------------------------------------------ figures and code
+
+FIGURE = re.compile(r'(?<=<div class="gm-plot">)<svg .*?</svg>', re.DOTALL)
+POINTS = re.compile(r"(?:<use [^>]*/>\s*){2,}")
+STYLE = re.compile(r' style="([^"]*)"')
+
+
+def lighten_figures(page: str) -> str:
+    """Write matplotlib's figures shorter: the places of points to a tenth of a point, their style once."""
+    return FIGURE.sub(lambda figure: POINTS.sub(shorten_points, figure[0]), page)
+
+
+def shorten_points(found: re.Match[str]) -> str:
+    """Points in a row that share a style inherit it from a group, where they wrote it each."""
+    points = found[0]
+    styles = set(STYLE.findall(points))
+    if len(styles) != 1 or len(STYLE.findall(points)) != points.count("<use "):
+        return points
+    points = re.sub(r"(?<=/>)\s+", "", STYLE.sub("", points))
+    points = re.sub(r'(?<= [xy]=")[^"]+', lambda place: f"{float(place[0]):.1f}", points)
+    return f'<g style="{styles.pop()}">{points}</g>\n'
+
+
+CODE = re.compile(r'(?<=<div class="highlight"><pre>).*?(?=</pre>)', re.DOTALL)
+# What both themes colour as they do the code's ground text: names, punctuation, space.
+PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
+
+
+def lighten_code(page: str) -> str:
+    """Leave the words of code that have no colour of their own without a span: two thirds of all."""
+    return CODE.sub(lambda code: PLAIN.sub(r"\1", code[0]), page)
 
 
 # ------------------------------------------------------------------ style sheets

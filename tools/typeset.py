@@ -18,13 +18,14 @@ import subprocess
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("mathjax") / "typeset.js"
+FONTS = SCRIPT.parent / "es5" / "output" / "chtml" / "fonts" / "woff-v2"
 FORMULA = re.compile(
     r'(<(div|span) class="math notranslate nohighlight"[^>]*>\s*(?:<span class="eqno">.*?</span>\s*)?)'
     r"(?:\\\((.*?)\\\)|\\\[(.*?)\\\])(?=\s*</\2>)",
     re.DOTALL,
 )
 LOADER = re.compile(
-    r'\s*<script>window\.MathJax = .*?</script>|\s*<script [^>]*src="[^"]*/vendor/mathjax/[^"]*"[^>]*></script>'
+    r'\s*<script>window\.MathJax = .*?</script>|\s*<script [^>]*src="[^"]*/mathjax\.js[^"]*"[^>]*></script>'
 )
 # What MathJax adds in the browser alone. It makes small letters as tall as those of the text around them (1ex; in its
 # own fonts they are 0.43 em tall). MathML beside each formula is read out, not seen.
@@ -93,11 +94,11 @@ def letters(css: str) -> set[int]:
     return shown
 
 
-def cut_fonts(source: Path, target: Path, characters: set[int], kept: Path) -> None:
+def cut_fonts(target: Path, characters: set[int], kept: Path) -> None:
     """Copy MathJax's fonts without the glyphs of other characters; in `kept` they are found by the next build."""
     target.mkdir(parents=True, exist_ok=True)
     kept.mkdir(parents=True, exist_ok=True)
-    for path in source.glob("*.woff"):
+    for path in FONTS.glob("*.woff"):
         font = path.read_bytes()
         cut = kept / (hashlib.sha256(font + repr(sorted(characters)).encode()).hexdigest() + path.suffix)
         if not cut.is_file():

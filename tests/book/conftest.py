@@ -73,12 +73,8 @@ class Reader:
             self.wrong.append(f"console {message.type}: {message.text}")
 
     def open(self, name: str, fragment: str = ""):
-        """Open a page by its name in `_toc.yml`, and wait until its formulas are set."""
+        """Open a page by its name in `_toc.yml`."""
         self.page.goto((self.site / f"{name}.html").as_uri() + fragment)
-        self.page.wait_for_function(
-            "!document.querySelector('script[src*=mathjax]') || window.MathJax?.startup?.promise !== undefined"
-        )
-        self.page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")
         return self.page
 
 

@@ -22,6 +22,12 @@ def test_entries_of_the_bibliography_are_list_items():
     assert 'class="citation" id="id2" role="listitem"' in after
 
 
+def test_a_list_within_a_list_is_a_part_of_an_item():
+    page = "<ul><li>a</li>\n<li>b</li>\n<ul><li>b.c</li>\n<li>b.d</li>\n</ul><li>e</li>\n</ul>"
+    after = mended_once_and_for_all(page)
+    assert after == "<ul><li>a</li>\n<li>b\n<ul><li>b.c</li>\n<li>b.d</li>\n</ul></li><li>e</li>\n</ul>"
+
+
 def test_an_icon_is_the_solid_drawing_with_the_classes_and_data_of_its_element():
     after = mended_once_and_for_all('<i class="theme-switch fa-solid fa-file fa-lg" data-mode="dark" title="Dark"></i>')
     assert after == (
@@ -40,6 +46,32 @@ def test_a_fold_of_the_contents_says_what_is_in_it():
         '<a class="reference internal" href="x.html">The functions</a><details><summary><span class="toctree-toggle">'
     )
     assert '<summary aria-label="Pages under The functions">' in mended_once_and_for_all(page)
+
+
+def test_points_of_a_figure_inherit_the_style_that_they_share():
+    use = '<use xlink:href="#m" x="1.23456" y="20.5" style="fill: {}"/>\n     '
+    page = f'<div class="gm-plot"><svg role="img">{{}}</svg></div>{2 * use.format("red")}'
+    after = mended_once_and_for_all(page.format(2 * use.format("red")))
+    short = '<use xlink:href="#m" x="1.2" y="20.5"/>'
+    assert after == page.format(f'<g style="fill: red">{2 * short}</g>\n')
+    for kept in (use.format("red"), use.format("red") + use.format("blue")):  # a mark of an axis; unlike points
+        assert mended_once_and_for_all(page.format(kept)) == page.format(kept)
+
+
+def test_words_of_code_without_a_colour_of_their_own_are_plain_text():
+    code = '<div class="highlight"><pre><span class="k">def</span><span class="w"> </span>{}</pre></div>'
+    page = code.format('<span class="n">x</span>') + '<span class="n">x</span>'
+    after = '<div class="highlight"><pre><span class="k">def</span> x</pre></div><span class="n">x</span>'
+    assert mended_once_and_for_all(page) == after
+
+
+def test_a_page_that_sphinx_adds_is_described_by_its_title():
+    after = mended_once_and_for_all("<title>Index &#8212; A book</title>")
+    assert (
+        after == '<title>Index &#8212; A book</title>\n    <meta name="description" content="Index &#8212; A book" />'
+    )
+    page = '<meta name="description" content="x" /><title>T</title>'
+    assert mended_once_and_for_all(page) == page
 
 
 def test_the_search_index_is_left_to_the_search_page():

@@ -11,6 +11,8 @@ from bs4 import BeautifulSoup
 import genmodels
 from genmodels import plots
 from tests.plugins.ledger import book_ledger
+from tools.check_book import poor_alt
+from tools.mend_pages import PLAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,24 +40,53 @@ def test_every_labelled_equation_has_its_mark_and_its_entry_with_a_tests_source(
             assert "def test_" in entry.find("details").get_text()
 
 
-def test_links_within_the_book_lead_somewhere(soups):
+def test_addresses_within_the_book_lead_somewhere(soups):
     ids = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in soups.items()}
     broken = []
     for path, soup in soups.items():
-        for link in soup.find_all("a", href=True):
-            parts = urlsplit(link["href"])
-            if parts.scheme or link["href"] == "#":
+        addresses = {tag.get("href", tag.get("src")) for tag in soup.select("[href], [src]")}
+        for address in addresses - {"#"}:
+            parts = urlsplit(address)
+            if parts.scheme:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.exists() or (parts.fragment and target in ids and unquote(parts.fragment) not in ids[target]):
-                broken.append(f"{path.name}: {link['href']}")
+                broken.append(f"{path.name}: {address}")
     assert not broken
+
+
+def test_every_image_and_figure_says_in_words_what_it_shows(soups):
+    drawn = 0
+    for path, soup in soups.items():
+        article = soup.select_one(".bd-article") or soup
+        for image in article.select("img, .gm-plot > svg, .gm-still"):
+            alt = image.get("alt") if image.name == "img" else image.get("aria-label")
+            assert not poor_alt(alt), f"{path.name}: {alt!r}"
+            drawn += 1
+    assert drawn > 50
+
+
+def test_words_of_code_that_are_left_plain_have_the_colour_of_the_ground_text(site):
+    css = (site / "_static" / "pygments.css").read_text(encoding="utf-8")
+    plain = re.search(r"\(\?:([\w|]+)\)", PLAIN.pattern)[1].split("|")
+    for theme in ("light", "dark"):
+        colours = dict(
+            re.findall(rf'^html\[data-theme="{theme}"\] \.highlight ?(\.\w+)? {{[^}}]*\bcolor: (#\w+) }}', css, re.M)
+        )
+        assert {colours.get(f".{word}") for word in plain} == {colours[""]}
 
 
 def test_ids_are_unique(soups):
     for path, soup in soups.items():
         ids = [tag["id"] for tag in soup.find_all(id=True)]
         assert not {name for name in ids if ids.count(name) > 1}, path
+
+
+def test_every_page_has_a_description(soups):
+    for path, soup in soups.items():
+        description = soup.find("meta", attrs={"name": "description"})
+        assert description, path
+        assert description["content"].strip(), path
 
 
 def test_every_page_of_the_contents_has_a_title_and_its_own_description(site):

@@ -45,10 +45,12 @@
   window.addEventListener("beforeprint", onPaper);
   window.addEventListener("afterprint", onScreen);
 
-  // A formula, a table or code that is wider than the screen scrolls in its own box: let a keyboard reach it there.
+  // A formula, a table or code that is wider than the screen scrolls in its own box: let a keyboard reach it there, and
+  // stop at no formula that does not scroll.
   function reachable() {
-    for (const box of document.querySelectorAll("div.math, mjx-container, .bd-article .highlight pre, .bd-article table")) {
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    for (const box of document.querySelectorAll("div.math, div.math mjx-container, .bd-article :is(.highlight pre, table)")) {
+      const scrolls = box.scrollWidth > box.clientWidth && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+      if (scrolls) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   }
