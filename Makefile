@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book check-book lighthouse test test-fast fuzz bench-grader lint lab release weights formulas lock clean
+.PHONY: help setup book check-book lighthouse test test-fast mutants fuzz bench-grader lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -27,6 +27,9 @@ test: setup ## Run every check and every test, as CI does
 
 test-fast: setup ## Run the tests that are not marked slow
 	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+mutants: setup ## Give the checks every wrong answer, and record the kill rate for the book (minutes)
+	@RECORD_KILL_RATE=1 $(PY) -m pytest tests/notebooks/test_mutants.py -k "loses_its_points or earns_its_points"
 
 fuzz: setup ## Read 10,000 notebooks broken in every way, and kill the grader 20 times
 	@FUZZ_CASES=10000 KILLS=20 $(PY) -m pytest tests/autograder/test_fuzz.py tests/autograder/test_killed.py $(ARGS)

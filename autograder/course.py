@@ -30,10 +30,10 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.errors import CourseError, UserError
 from autograder.sanitise import FILTERS
+from autograder.template import TEXT_STUB
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CODE_STUB = '# Write your answer here.\nraise NotImplementedError("replace this line with your answer")'
-TEXT_STUB = "*Write your answer here.*"
 
 # What is graded is a mended copy, so the folder has a name of its own: with nbgrader's "submitted" a course whose
 # submissions lie there would see its students' files overwritten.

@@ -15,6 +15,8 @@ from nbformat import NotebookNode
 from autograder.errors import UserError
 
 CHECK_PREFIX = "check-"
+# What stands in a released notebook where a paragraph is to be written.
+TEXT_STUB = "*Write your answer here.*"
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ if nodes is not None:
             return [ledger_list()]
 
 
-def _read(app) -> tuple[dict, dict]:
+def read(app) -> tuple[dict, dict]:
     """Labels and claims of this build, read once."""
     if not hasattr(app, "_ledger"):
         root = Path(app.srcdir)
@@ -251,7 +251,7 @@ def _pages_to_rewrite(app, env):
     """After reading: the ledger page always (any page or test may have changed it), and each page whose
     equations are claimed by other tests than when it was last written."""
     app.__dict__.pop("_ledger", None)  # pages have just been read again
-    known, claimed = _read(app)
+    known, claimed = read(app)
     before = getattr(env, "ledger_claims", {})
     env.ledger_claims = {label: len(tests) for label, tests in claimed.items()}
     changed = {label for label in known if before.get(label) != env.ledger_claims.get(label)}
@@ -266,7 +266,7 @@ def _pages_to_rewrite(app, env):
 
 
 def _warn(app, env):
-    known, claimed = _read(app)
+    known, claimed = read(app)
     for message, file, line in problems(known, claimed):
         logger.warning("ledger: %s", message, location=f"{Path(app.srcdir) / file}:{line}", type="ledger")
     seen = set(env.get_domain("math").equations)
@@ -280,7 +280,7 @@ def _warn(app, env):
 
 
 def _resolve(app, doctree, docname):
-    env, (known, claimed) = app.env, _read(app)
+    env, (known, claimed) = app.env, read(app)
     page = getattr(env, "ledger_page", None)
     if page is None:
         return

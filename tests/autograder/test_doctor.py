@@ -52,6 +52,14 @@ def test_what_is_unfinished_is_listed(doctor, solve):
     assert "cell 11 (`print(double(4), mean([1, 2]))`) raised NotImplementedError" in said
 
 
+def test_a_notebook_that_was_solved_where_it_lies_is_ready(doctor, solve, root: Path, limits: Limits, tmp_path: Path):
+    shutil.copytree(root / "notebooks" / "toy", tmp_path / "notebooks" / "toy")
+    path = tmp_path / "notebooks" / "toy" / "lesson.ipynb"
+    path.write_text(nbformat.writes(solve()))
+    said: list[str] = []
+    assert examine(path, tmp_path / "notebooks", limits, said.append), said
+
+
 @pytest.fixture
 def with_file(root: Path) -> nbformat.NotebookNode:
     """The notebook whose second exercise is graded from a file; both are answered."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from autograder.hidden import HIDDEN, run_hidden
 from autograder.inside.lock import find, locked
 from genmodels.checks import EXERCISES, LOCKED, CheckFailed, check
+from tests.notebooks.conftest import RECORD, listing
 from tests.notebooks.elsewhere import Elsewhere
 from tests.notebooks.mutants import ANSWERS, Answer
 
@@ -64,7 +66,7 @@ def killed_by(exercise: str, function: Callable[..., Any]) -> str | None:
 def test_a_wrong_answer_loses_its_points(answer, elsewhere, mutant_tally):
     with as_graded(answer, elsewhere) as function:
         found = killed_by(answer.exercise, function)
-    mutant_tally.wrong(found)
+    mutant_tally.wrong(answer, found)
     assert found is not None
 
 
@@ -74,7 +76,7 @@ def test_a_right_answer_written_differently_earns_its_points(answer, elsewhere, 
         check(answer.exercise, function)
         for seed in SEEDS:
             run_hidden(answer.exercise, function, seed)
-    mutant_tally.right()
+    mutant_tally.right(answer)
 
 
 @pytest.mark.parametrize("answer", named(a for a in ANSWERS if a.right and a.exercise not in FROM_FILES))
@@ -105,6 +107,14 @@ def test_every_exercise_has_its_mistakes_its_right_ways_and_its_hidden_checks():
         assert sum(not a.right for a in answers) >= 12, name
     assert {a.exercise for a in ANSWERS} == set(EXERCISES)
     assert set(LOCKED) <= set(EXERCISES)
+
+
+def test_the_recorded_kill_rate_is_of_the_answers_that_there_are():
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))["exercises"]
+    kept = ("wrong", "right", "answers")
+    now = listing(ANSWERS)
+    stale = [name for name in {**now, **recorded} if now.get(name) != {k: recorded.get(name, {}).get(k) for k in kept}]
+    assert not stale, "answers were added, changed or removed since the kill rate was recorded: run `make mutants`"
 
 
 @pytest.mark.parametrize("name", sorted(HIDDEN))
