@@ -187,10 +187,10 @@ def exercise_figures(root: Path) -> list[nodes.Node]:
     said = (
         f"The {len(rows)} notebooks have {total['exercises']} exercises, of which {total['by_hand']} are graded by "
         f"hand. For the others there are {total['wrong']} wrong answers, and {killed} of them lose their points: a "
-        f"kill rate of {100 * killed / total['wrong']:.1f}\N{NO-BREAK SPACE}%. The check that students see catches {total['public']}; "
-        f"the other {total['hidden']} are caught by the hidden ones alone. All {total['right']} right answers, each "
-        f"written differently, earn theirs. Recorded on {record['date']} at commit {record['commit']}, with torch "
-        f"{record['torch']}."
+        f"kill rate of {100 * killed / total['wrong']:.1f}\N{NO-BREAK SPACE}%. The check that students see catches "
+        f"{total['public']}; the other {total['hidden']} are caught by the hidden ones alone. All {total['right']} "
+        f"right answers, each written differently, earn theirs. Recorded on {record['date']} at commit "
+        f"{record['commit']}, with torch {record['torch']}."
     )
     head = ["notebook", "exercises", "points", "wrong answers", "lose points", "by the public check", "right answers"]
     return [nodes.paragraph(text=said), table(head, rows)]

@@ -14,7 +14,7 @@ from autograder.source import read_assignment
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ("book/student.md", "book/instructor.md", "book/reference/grading.md", "book/reference/grading-at-scale.md")
 # Not ours to parse.
-OTHERS = set("git cd cat source jupyter dask openssl chmod kubectl sbatch bwrap".split())
+OTHERS = {"git", "cd", "cat", "source", "jupyter", "dask", "openssl", "chmod", "kubectl", "sbatch", "bwrap"}
 
 
 def commands() -> list[tuple[str, str]]:

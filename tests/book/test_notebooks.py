@@ -29,7 +29,7 @@ SERVICES = {
 @pytest.fixture(scope="module")
 def notebooks():
     sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    yield importlib.import_module("notebooks")
+    yield importlib.import_module("notebook_pages")
     sys.path.remove(str(ROOT / "book" / "_ext"))
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_service_is_an_error_also_without_a_repository(notebooks):
 CONF = """
 import sys
 sys.path.insert(0, {ext!r})
-extensions = ["myst_nb", "notebooks"]
+extensions = ["myst_nb", "notebook_pages"]
 html_theme = "sphinx_book_theme"
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "force"
