@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book check-book lighthouse test test-fast mutants fuzz bench-grader lint lab release weights formulas lock clean
+.PHONY: help setup book pdf check-book lighthouse test test-fast mutants fuzz bench-grader lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -13,6 +13,9 @@ help: ## List the targets
 
 book: setup ## Build the book into _build/html
 	@$(PY) tools/build_book.py $(ARGS)
+
+pdf: book ## Print the whole book into one PDF, with Chromium (a minute or two)
+	@$(PY) tools/make_pdf.py $(ARGS)
 
 check-book: book ## Look at every page of the book in a browser: access, weight, jumps (minutes, not in CI)
 	@$(PY) tools/check_book.py $(ARGS)

@@ -254,7 +254,7 @@ def in_words(math: ElementTree.Element) -> str:
     """A formula on one line, such as log p_θ(x ∣ z) ≥ -(x - μ)^2/(2 σ^2)."""
     words = re.sub(r"\s+", " ", _words(math)).strip()
     words = re.sub(r"(?<=[(\[{]) | (?=[)\],;])", "", words)
-    return re.sub(r"(^|[(\[{;] ?)([−+]) ", r"\1\2", words)  # a sign, not a difference
+    return re.sub(r"(^|[(\[{;=≤≥≈<>∼∝] ?)([−+]) ", r"\1\2", words)  # a sign, not a difference
 
 
 def _words(node: ElementTree.Element) -> str:
@@ -291,7 +291,7 @@ def _words(node: ElementTree.Element) -> str:
 def _one(words: str) -> str:
     """In brackets, unless it is one name or number."""
     words = words.strip()
-    return words if re.fullmatch(r"[^\W_]+[\u0300-\u036f]?|\W", words) else f"({words})"
+    return words if re.fullmatch(r"\d+|[^\W\d_]+[\u0300-\u036f]?|\W", words) else f"({words})"
 
 
 # ------------------------------------------------------------------ printing
