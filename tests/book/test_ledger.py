@@ -272,13 +272,17 @@ def test_plugin_says_nothing_of_the_rest_when_only_a_part_runs(run_suite):
         assert status == 0, output
 
 
-def test_a_run_without_a_folder_that_claims_nothing_is_one_of_the_whole_suite(run_suite, pytester):
+def test_a_run_without_a_folder_that_holds_no_only_claim_is_one_of_the_whole_suite(run_suite, pytester):
     page = PAGE + "\n$$\ne = mc^2\n$$ (einstein)\n"
     (apart := pytester.path / "tests" / "apart").mkdir(parents=True)
     (apart / "test_more.py").write_text("def test_more(): pass\n")
     status, output = run_suite(page, CLAIM, "--ignore=tests/apart")
     assert status == 1, output
     assert "'einstein' is claimed by no test" in output
+    claim = "import pytest\n\n@pytest.mark.equation('pythagoras')\ndef test_more(): pass\n"
+    (apart / "test_more.py").write_text(claim)
+    status, output = run_suite(page, CLAIM, "--ignore=tests/apart")
+    assert status == 1, output
     claim = "import pytest\n\n@pytest.mark.equation('einstein')\ndef test_more(): pass\n"
     (apart / "test_more.py").write_text(claim)
     status, output = run_suite(page, CLAIM, "--ignore=tests/apart")

@@ -76,17 +76,19 @@ class Ledger:
             or option.keyword
             or option.markexpr
             or getattr(option, "lf", False)
-            or [path for path in option.ignore or [] if self.claimed_in(path)]
+            or any(self.claimed_only_in(path) for path in option.ignore or [])
             or option.ignore_glob
             or option.deselect
             or option.collectonly
         )
         return not narrowed and all((base / argument).resolve() in roots for argument in self.config.args)
 
-    def claimed_in(self, path: str) -> bool:
-        """Whether a folder that is left out holds a test that claims an equation."""
+    def claimed_only_in(self, path: str) -> bool:
+        """Whether a folder that is left out seems to hold the only claim of an equation."""
         files = (self.config.invocation_params.dir / path).rglob("*.py")
-        return any("mark.equation" in file.read_text(encoding="utf-8") for file in files)
+        texts = [text for file in files if "mark.equation" in (text := file.read_text(encoding="utf-8"))]
+        unclaimed = [label for label in self.labels if not self.claims[label]]
+        return any(quote + label + quote in text for text in texts for label in unclaimed for quote in "\"'")
 
     def ran(self, label: str) -> set[str]:
         return {test for test in self.claims[label] if self.outcomes.get(test) in ("passed", "failed")}
