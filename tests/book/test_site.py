@@ -66,6 +66,12 @@ def test_every_image_and_figure_says_in_words_what_it_shows(soups):
     assert drawn > 50
 
 
+def test_every_live_figure_has_a_still_for_those_without_javascript(soups):
+    stages = [stage for soup in soups.values() for stage in soup.select("[data-live]")]
+    assert len(stages) > 10
+    assert all(stage.select_one(".gm-still > svg") for stage in stages)
+
+
 def test_words_of_code_that_are_left_plain_have_the_colour_of_the_ground_text(site):
     css = (site / "_static" / "pygments.css").read_text(encoding="utf-8")
     plain = re.search(r"\(\?:([\w|]+)\)", PLAIN.pattern)[1].split("|")
