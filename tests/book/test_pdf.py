@@ -14,7 +14,7 @@ from tests.book.test_ledger import ROOT
 from tools import make_pdf
 from tools.make_pdf import Page, Rewriter, in_words, with_words
 
-PAGES = [Page("book/0-map/taxonomy", part="The map"), Page("book/1-vae/elbo", part="Variational autoencoders")]
+PAGES = [Page("book/0-map/taxonomy", part="The map"), Page("book/1-vae/elbo")]
 A4_LESS_MARGINS = 665  # CSS pixels
 
 # What is seen and runs out of the article on either side. Of a drawing only its letters count: it cuts curves itself.
