@@ -10,6 +10,7 @@ source of their tests, and a warning (an error under ``-W``) for whatever `probl
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 import textwrap
@@ -307,6 +308,7 @@ def _entries(app, docname: str, known: dict, claimed: dict) -> list:
     checked = sum(bool(claimed.get(label)) for label in known)
     total = nodes.paragraph(text=f"Labelled equations: {len(known)}. Checked: {checked}, by {len(tests)} tests.")
     out: list = [total]
+    doctree = functools.cache(env.get_doctree)  # Sphinx reads the file anew each time
     for label in known:
         if label not in math.equations:
             continue
@@ -319,7 +321,7 @@ def _entries(app, docname: str, known: dict, claimed: dict) -> list:
         link += nodes.Text(env.titles[home].astext())
         head += link
         entry += head
-        for equation in env.get_doctree(home).findall(nodes.math_block):
+        for equation in doctree(home).findall(nodes.math_block):
             if equation.get("label") == label:
                 text = equation.astext()
                 entry += nodes.math_block(text, text, nowrap=equation.get("nowrap", False), number=None, label=None)
