@@ -279,7 +279,8 @@ TEXTS = (
     + """[i];
     drawing.scrollIntoView({ block: "center", behavior: "instant" });
     const box = drawing.getBoundingClientRect();
-    const texts = [];
+    const elements = [...drawing.querySelectorAll("text")];
+    const texts = new Map(); // matplotlib writes a formula in pieces: those in one ink are measured together
     const walk = document.createTreeWalker(drawing, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
         const text = walk.currentNode.textContent.trim();
@@ -291,9 +292,16 @@ TEXTS = (
         if (!text || !element.closest("text") || right - left < 1 || style.visibility !== "visible") continue;
         let opacity = Number(style.fillOpacity);
         for (let e = element; e !== drawing; e = e.parentElement) opacity *= getComputedStyle(e).opacity;
-        texts.push({ text, ink: style.fill, opacity, left, top, right, bottom });
+        const key = [elements.indexOf(element.closest("text")), style.fill, opacity].join();
+        const met = texts.get(key) || { text: "", ink: style.fill, opacity, left, top, right, bottom };
+        texts.set(key, {
+            ...met, text: met.text + text,
+            left: Math.min(met.left, left), top: Math.min(met.top, top),
+            right: Math.max(met.right, right), bottom: Math.max(met.bottom, bottom),
+        });
     }
-    return { where: name(drawing), texts, left: box.left, top: box.top, right: box.right, bottom: box.bottom };
+    const { left, top, right, bottom } = box;
+    return { where: name(drawing), texts: [...texts.values()], left, top, right, bottom };
 }"""
 )
 PAINT = "svg :is(text, tspan) {{ fill: {} !important }}"  # lime is far from every colour of the book
