@@ -2,7 +2,7 @@ r"""What the symbols in the formulas mean: the tables of `book/reference/notatio
 
 The notation page is the only place that says what a symbol is. Its sections are called after the parts of `_toc.yml`;
 a section's rows hold in its part, those of "Everywhere" where the part has no row of its own, and a row whose meaning
-links to pages of the book holds on these alone. On the reference pages only what has one meaning in the whole
+links to pages of the book holds on these alone. On all other pages only what has one meaning in the whole
 book is marked: no mark is better than a wrong one. In the first column $x_t$ stands for any index, and
 $p(\cdot)$ for any arguments; a class, as in [$x$]{.gm-data}, gives the symbol its colour throughout the book.
 
@@ -81,11 +81,20 @@ def rows(root: Path) -> list[Row]:
     return found
 
 
-def parts(root: Path) -> dict[str, str]:
-    """The part, by its caption, of each page that stands in one."""
+def parts(root: Path, table: Sequence[Row]) -> dict[str, str]:
+    """The section of the table that holds on each page, for pages of the parts that have one: by the part's caption,
+    and for notebooks by their folder, which is called as the part's is."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return {
+    listed = {
         entry["file"]: part.get("caption", "") for part in toc.get("parts", []) for entry in part.get("chapters", [])
+    }
+    sections = {row.section for row in table}
+    found = {page: caption for page, caption in listed.items() if caption in sections}
+    folders = {re.sub(r"^\d+-", "", page.split("/")[-2]): caption for page, caption in found.items()}
+    return found | {
+        page: folders[page.split("/")[1]]
+        for page in listed
+        if page.startswith("notebooks/") and page.split("/")[1] in folders
     }
 
 
@@ -122,11 +131,13 @@ class Notation:
         """The row that explains, on a page, what has these names, and the symbol's colour."""
         for name in names:
             known = self.entries.get(name, [])
-            if page.startswith(posixpath.dirname(PAGE)):
-                if known:
-                    return known[0] if len(known) == 1 and not known[0][0].pages else None
+            if page not in self.parts:
+                if known := [each for each in known if not each[0].pages]:
+                    # A lone letter of one part may stand for anything elsewhere: K codes, a K-Lipschitz function.
+                    clear = len(known) == 1 and (known[0][0].section == EVERYWHERE or name[1:])
+                    return known[0] if clear else None
                 continue
-            for section in (self.parts.get(page, ""), EVERYWHERE):
+            for section in (self.parts[page], EVERYWHERE):
                 for row, kind in known:
                     if row.section == section and (not row.pages or page in row.pages):
                         return row, kind
@@ -162,7 +173,8 @@ class Notation:
 
 
 def read(root: Path, names: Mapping[str, Sequence[str]]) -> Notation:
-    return Notation.of(rows(root), parts(root), names)
+    table = rows(root)
+    return Notation.of(table, parts(root, table), names)
 
 
 # ------------------------------------------------------------------ what the pages show
@@ -205,7 +217,8 @@ def _pages_to_rewrite(app, env):
     from sphinx.util import logging
 
     try:
-        state = repr((rows(Path(app.srcdir)), parts(Path(app.srcdir)), Path(__file__).read_bytes()))
+        table = rows(Path(app.srcdir))
+        state = repr((table, parts(Path(app.srcdir), table), Path(__file__).read_bytes()))
     except (NotationError, OSError) as error:
         logging.getLogger(__name__).warning("symbols: %s", error, type="symbols")
         return []

@@ -26,6 +26,7 @@ EXPLAINED = [
     (r"\bar\alpha_{300}", FORWARD, [(DIFFUSION, r"\bar\alpha_t")]),
     (r"\sigma_t^2", FORWARD, [(DIFFUSION, r"\sigma_t")]),
     ("t^2", FORWARD, [(DIFFUSION, "t")]),
+    ("x_{t-1}", "notebooks/diffusion/process", [(DIFFUSION, "x_t")]),
     ("x_t", ELBO, [(EVERYWHERE, "x_i")]),  # no step there: an index of x
     ("D", ELBO, [(VAE, "D")]),
     ("D", GAME, [(GAN, "D")]),
@@ -42,6 +43,7 @@ EXPLAINED = [
     ),
     ("a", LOSSES, [(GAN, "a")]),  # the marks of least squares, on that page alone
     ("a", GAME, []),
+    ("x", "book/2-gan/collapse", [(GAN, "x")]),
     ("f(t)", FORWARD, [(DIFFUSION, "f(t)"), (DIFFUSION, "t")]),
     (r"\hat\epsilon_\theta(x_t, t)", FORWARD, [(DIFFUSION, t) for t in (r"\hat\epsilon_\theta", "x_t", "t")]),
 ]
@@ -56,8 +58,9 @@ UNEXPLAINED = [
     ("D", "book/reference/glossary"),  # in two parts it means two things
     ("x_2", "book/reference/errata"),  # a dimension, or a step?
     ("a", "book/reference/errata"),
+    ("D", "book/4-compare/table"),
 ]
-ON_A_REFERENCE_PAGE = r"R \rho"
+ON_A_REFERENCE_PAGE = r"D^* K x x_t"
 COLOURED = r"x_0 + \epsilon\, t"
 
 
@@ -112,7 +115,11 @@ def test_what_the_table_does_not_explain_there_gets_no_mark(tex, page, marked):
 
 
 def test_a_reference_page_has_marks_where_the_whole_book_has_one_meaning(marked, row_of):
-    assert ids(marked(ON_A_REFERENCE_PAGE, "book/reference/glossary")) == [row_of(VAE, "R"), row_of(VAE, r"\rho")]
+    assert ids(marked(ON_A_REFERENCE_PAGE, "book/reference/glossary")) == [
+        row_of(GAN, "D^*"),
+        row_of(EVERYWHERE, "x"),
+        row_of(DIFFUSION, "x_t"),
+    ]
 
 
 def test_a_marked_symbol_has_the_colour_of_the_table(marked):
@@ -123,8 +130,8 @@ def test_a_marked_symbol_has_the_colour_of_the_table(marked):
 
 
 def test_the_parts_of_the_table_are_those_of_the_contents(table):
-    sections, parts = {row.section for row in table}, symbols.parts(ROOT)
-    assert sections - {symbols.EVERYWHERE} <= set(parts.values())
+    sections, parts = {row.section for row in table}, symbols.parts(ROOT, table)
+    assert sections - {EVERYWHERE} == set(parts.values())
     for row in table:
         assert all(parts[page] == row.section for page in row.pages), row
 
