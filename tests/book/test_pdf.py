@@ -135,10 +135,13 @@ def test_what_is_drawn_carries_the_words_and_the_mathml_beside_it_is_gone():
 
 @pytest.fixture(scope="module")
 def source(site, tmp_path_factory):
-    """Two chapters as one page: with a derivation, folds, code, a live figure and plots."""
+    """Two chapters as one page: with a derivation, folds, code, a live figure, plots, and a title of two lines."""
     folder = tmp_path_factory.mktemp("pdf")
     path = folder / "two.html"
-    path.write_text(make_pdf.join(site, PAGES, os.path.relpath(site, folder).replace(os.sep, "/")), encoding="utf-8")
+    text = make_pdf.join(site, PAGES, os.path.relpath(site, folder).replace(os.sep, "/"))
+    longer = text.replace("A ruler for distributions", "A ruler for distributions" + " of this kind and of that" * 4)
+    assert longer != text
+    path.write_text(longer, encoding="utf-8")
     return path
 
 
