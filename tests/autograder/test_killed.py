@@ -1,7 +1,7 @@
 """The command itself, with real sandboxes and a real notebook, killed at random moments: nothing lost, nobody left.
 
-``make fuzz`` does so 20 times; without ``KILLS`` it is left out, since each time takes half a minute. In every run of the
-tests a pretended grading is killed instead, at single operations on files (``test_interrupted.py``).
+``make fuzz`` does so 20 times; without ``KILLS`` it is left out, since each time takes half a minute. In every run of
+the tests a pretended grading is killed instead, at single operations on files (``test_interrupted.py``).
 """
 
 import os
