@@ -216,12 +216,14 @@ def vocabulary(pages: Iterable[str], scripts: Iterable[str]) -> set[str]:
 
 def purge(css: str, words: set[str]) -> str:
     """Leave out selectors that ask for a class that is not among the words, and rules that have no selector left."""
+    # Our scripts put names together, as in `gm-live-${name}`.
+    begun = tuple(word for word in words if word.startswith("gm-") and word.endswith("-"))
 
     def wanted(selector: str) -> bool:
         plain = re.sub(r":(?:not|is|where|has)\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]", "", selector)
         names = re.findall(r"\.(-?[A-Za-z_](?:[\w-]|\\.)*)", plain)
         # Bootstrap puts together the names that begin with bs-.
-        return all(name.replace("\\", "") in words or name.startswith("bs-") for name in names)
+        return all(name.replace("\\", "") in words or name.startswith(("bs-", *begun)) for name in names)
 
     def rule(found: re.Match[str]) -> str:
         head, body = found[1], found[2]

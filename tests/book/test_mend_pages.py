@@ -110,3 +110,10 @@ def test_addresses_in_the_style_sheets_hold_from_the_bundle(tmp_path):
         path.write_text("/* gone */", encoding="utf-8")
     (tmp_path / "basic.css").write_text('p{background:url("file.png")}q{background:url(data:x)}', encoding="utf-8")
     assert mend_pages.join_styles(tmp_path).strip() == 'p{background:url("../file.png")}q{background:url(data:x)}'
+
+
+def test_a_rule_for_a_class_that_a_script_puts_together_stays():
+    script = 'stage.innerHTML = `<div class="gm-live-ui gm-live-${name}">`'
+    words = mend_pages.vocabulary([], [script])
+    css = ".gm-live-cloud .gm-live-ui{width:50%}.gm-other-cloud{width:1%}"
+    assert mend_pages.purge(css, words) == ".gm-live-cloud .gm-live-ui{width:50%}"
