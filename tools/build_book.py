@@ -72,14 +72,28 @@ def alone(root: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def left_out(root: Path) -> list[str]:
-    """The pages under `book/` that `_toc.yml` does not name: Sphinx passes over them without a word."""
+def contents(root: Path) -> set[str]:
+    """The names of the pages in `_toc.yml`."""
     from sphinx_external_toc.parsing import parse_toc_yaml
 
-    named = set(parse_toc_yaml(root / "_toc.yml"))
+    return set(parse_toc_yaml(root / "_toc.yml"))
+
+
+def left_out(root: Path) -> list[str]:
+    """The pages under `book/` that `_toc.yml` does not name: Sphinx passes over them without a word."""
+    named = contents(root)
     no_pages = {"assets", "_ext", ".ipynb_checkpoints"}
     pages = [page.relative_to(root) for page in (root / "book").rglob("*.md") if not no_pages & set(page.parts)]
     return sorted(page.as_posix() for page in pages if page.with_suffix("").as_posix() not in named)
+
+
+def drop_lost_pages(html: Path, names: set[str]) -> None:
+    """Remove the pages of earlier builds that are in the book no more; ``names`` are those that are."""
+    of_sphinx = {"index", "genindex", "search"}
+    for path in html.rglob("*.html"):
+        name = path.relative_to(html).with_suffix("").as_posix()
+        if name not in names | of_sphinx and not name.startswith(("_static/", "_modules/")):
+            path.unlink()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,6 +135,7 @@ def build_book(build: Path, fresh: bool) -> int:
         return 1
 
     html = build / "html"
+    drop_lost_pages(html, contents(ROOT))
     mend_all(html)
     print(f"\nThe book is built. Open it, no network needed:\n  {(html / 'index.html').as_uri()}")
     return 0

@@ -65,6 +65,17 @@ def test_outputs_of_unknown_origin_are_forgotten(build_book, tmp_path):
     assert build_book.drop_stale_cache(tmp_path / "_build", "one")
 
 
+def test_a_page_that_left_the_book_leaves_the_site(build_book, tmp_path):
+    kept = ["index", "search", "genindex", "book/1-vae/elbo", "_modules/genmodels/vae", "_static/webpack-macros"]
+    for name in [*kept, "book/1-vae/old", "py-modindex"]:
+        page = tmp_path / f"{name}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+    build_book.drop_lost_pages(tmp_path, {"book/1-vae/elbo", "book/not-built-yet"})
+    left = {path.relative_to(tmp_path).with_suffix("").as_posix() for path in tmp_path.rglob("*.html")}
+    assert left == set(kept)
+
+
 def test_a_second_build_of_a_checkout_waits_for_the_first(build_book, tmp_path):
     other = os.open(tmp_path, os.O_RDONLY)
     try:
