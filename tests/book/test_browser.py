@@ -1,7 +1,8 @@
 """The book in a browser, opened from its files, with every way to the network shut.
 
-What is asked of every page alike (access, weight, contrast, widths) is in tools/check_book.py."""
+What takes longer to ask of every page (access, weight, contrast in all pictures) is in tools/check_book.py."""
 
+import json
 import math
 import re
 
@@ -10,13 +11,19 @@ import torch
 
 from genmodels.gaussian import kl_normal
 from genmodels.vae import LinearGaussianVAE
-from tests.book.test_live import touch
+from tests.book.test_ledger import ROOT
+from tests.book.test_live import PAGES as WITH_FIGURES
+from tests.book.test_live import opened, touch
+from tests.book.test_site import contrast
+from tests.plugins.ledger import book_ledger
+
+PAGES = [page.relative_to(ROOT).with_suffix("").as_posix() for page in book_ledger(ROOT).pages(ROOT)]
 
 CHAPTER = "book/1-vae/elbo"
 WIDE = "book/3-diffusion/rivals"  # has formulas that are wider than a phone
 
 
-@pytest.mark.parametrize("name", ["book/index", CHAPTER, "book/reference/ledger", "book/reference/api/train"])
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_sound_on_a_laptop_and_on_a_phone(reader, name):
     for width, theme in ((1280, "light"), (390, "dark")):
         page = reader(width=width, theme=theme).open(name)
@@ -336,6 +343,32 @@ def test_the_menu_leads_to_another_page_on_a_phone(reader):
     page.locator(".bd-header-article .primary-toggle").tap()
     page.locator("#pst-primary-sidebar-modal").get_by_role("link", name=re.compile("ledger")).tap()
     page.wait_for_url("**/ledger.html")
+
+
+SVG_TEXTS = """() => [...document.querySelectorAll('.gm-plot svg text, .gm-live-ui svg text')]
+    .filter(text => text.textContent.trim() && text.getClientRects().length)
+    .map(text => {
+        let ground = 'rgba(0, 0, 0, 0)';
+        for (let node = text.closest('div'); node && ground === 'rgba(0, 0, 0, 0)'; node = node.parentElement)
+            ground = getComputedStyle(node).backgroundColor;
+        return [text.textContent.trim(), getComputedStyle(text).fill, ground];
+    })"""
+
+
+def as_hex(css: str) -> str:
+    return "#" + "".join(f"{int(float(part)):02x}" for part in re.findall(r"[\d.]+", css)[:3])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_in_figures_is_readable(reader, theme):
+    window = reader(theme=theme)
+    for chapter in (CHAPTER, *WITH_FIGURES):
+        page = opened(window, chapter)
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        texts = page.evaluate(SVG_TEXTS)
+        assert len(texts) >= 10
+        poor = [(text, ink, ground) for text, ink, ground in texts if contrast(as_hex(ink), as_hex(ground)) < 4.5]
+        assert not poor, json.dumps(poor)
 
 
 def test_the_theme_button_turns_figures_dark_as_well(reader):

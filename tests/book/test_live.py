@@ -447,6 +447,15 @@ def test_figures_have_names_a_description_and_a_still(reader, page):
         assert not stage.locator(".gm-live-ui").is_visible()
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_without_javascript_the_still_is_there(reader, page):
+    window = reader(java_script_enabled=False)
+    window.page.goto((window.site / f"{page}.html").as_uri())
+    stills = window.page.locator(".gm-still > svg").all()
+    assert stills
+    assert all(still.is_visible() for still in stills)
+
+
 def test_common_code_and_weights_are_loaded_before_the_figure_and_only_where_it_is(tmp_path):
     book = live_book(tmp_path, LIVE)
     for name in ("common", "thing-weights", "other-weights"):
