@@ -31,8 +31,14 @@ NAME, NOTEBOOK = "vae", "bound"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "GENMODELS_SCALE": "smoke", "PYTHONPATH": str(ROOT)}
 
 
-def write_class(folder: Path, root: Path, students: int) -> list[str]:
-    """Write the submissions as nbgrader lays them out; the students' names."""
+def write_class(folder: Path, students: int) -> tuple[Path, list[str]]:
+    """Write a repository's root with this one notebook, and the submissions as nbgrader lays them out.
+
+    Gives the root and the students' names; the submissions are in ``folder/submitted``.
+    """
+    root = folder / "root"
+    (root / "solutions" / NAME).mkdir(parents=True)
+    shutil.copyfile(ROOT / "solutions" / NAME / f"{NOTEBOOK}.py", root / "solutions" / NAME / f"{NOTEBOOK}.py")
     course = Course(folder / "made")
     course.make()
     register(course, root, NAME, read_assignment(root / "solutions", NAME))
@@ -48,7 +54,7 @@ def write_class(folder: Path, root: Path, students: int) -> list[str]:
         place.mkdir(parents=True)
         nbformat.write(notebook, place / f"{NOTEBOOK}.ipynb")
     shutil.rmtree(course.root)
-    return names
+    return root, names
 
 
 def by_nbgrader(folder: Path, root: Path) -> tuple[float, dict[str, float]]:
@@ -99,10 +105,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"nbgrader": [], "ours": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        root = folder / "root"
-        (root / "solutions" / NAME).mkdir(parents=True)
-        shutil.copyfile(ROOT / "solutions" / NAME / f"{NOTEBOOK}.py", root / "solutions" / NAME / f"{NOTEBOOK}.py")
-        names = write_class(folder, root, options.students)
+        root, names = write_class(folder, options.students)
         print(f"{options.students} submissions of {NAME}/{NOTEBOOK}, {options.workers} workers")
         for number in range(options.rounds):
             theirs, expected = by_nbgrader(folder / f"nbgrader{number}", root)

@@ -10,7 +10,6 @@ the class and at its end.
 """
 
 import argparse
-import shutil
 import tempfile
 import time
 from contextlib import nullcontext
@@ -26,7 +25,7 @@ from autograder.judge import fork_server
 from autograder.limits import Limits
 from autograder.results import Execution, Result, Verdict
 from autograder.submission import mend, parse, read_bytes
-from benchmarks.grader import NAME, NOTEBOOK, ROOT, write_class
+from benchmarks.grader import NAME, NOTEBOOK, write_class
 
 WAIT = "wait.txt"  # beside the notebooks of a submission: how long grading it takes
 
@@ -54,10 +53,8 @@ def pretend(path: Path, assignment, limits, seed: int) -> Result:
 
 def measure(folder: Path, students: int, pretended: float | None, workers: int) -> list[str]:
     """Grade a class, and tell what it took: a row of the table."""
-    root = folder / "root"
-    (root / "solutions" / NAME).mkdir(parents=True)
-    shutil.copyfile(ROOT / "solutions" / NAME / f"{NOTEBOOK}.py", root / "solutions" / NAME / f"{NOTEBOOK}.py")
-    for name in write_class(folder, root, students):
+    root, names = write_class(folder, students)
+    for name in names:
         if pretended is not None:
             (folder / "submitted" / name / NAME / WAIT).write_text(str(pretended))
     writer, memory = psutil.Process(), []

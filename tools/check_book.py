@@ -495,8 +495,13 @@ def look(view: View, browser, axe, html: Path, site: str) -> None:
 # ------------------------------------------------------------------ all of it
 
 
+def find_chromium() -> str | None:
+    """Chromium's or Chrome's program, if one is on the PATH."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
 def chromium_program() -> str:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    program = find_chromium()
     if program is None:
         sys.exit("no chromium: install it (Debian: apt install chromium)")
     return program

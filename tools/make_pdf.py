@@ -18,7 +18,6 @@ import html as markup
 import io
 import posixpath
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -33,7 +32,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from tools.check_book import FLAGS  # noqa: E402
+from tools.check_book import chromium  # noqa: E402
 
 STYLE = Path(__file__).with_name("pdf.css")
 # Attributes that hold one id of the same page, and those that hold several.
@@ -331,19 +330,12 @@ def first_pages(pdf: bytes) -> dict[str, int]:
 
 def make(html: Path, pages: list[Page], target: Path) -> None:
     """Join the pages and print them to ``target``; the joined page stays beside it."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        sys.exit("no chromium: install it (Debian: apt install chromium)")
     target.parent.mkdir(parents=True, exist_ok=True)
     source = target.with_suffix(".html")
     base = posixpath.relpath(html.resolve().as_posix(), target.parent.resolve().as_posix())
     source.write_text(join(html, pages, base), encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium() as browser:
         print_pdf(browser, source, target)
-        browser.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,19 +7,21 @@ Needs Chromium or Chrome on the PATH.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tools.check_book import find_chromium  # noqa: E402
+
 PAGE = ROOT / "_build" / "html" / "book" / "1-vae" / "elbo.html"
 PICTURE = ROOT / "docs" / "book.png"
 
 
 def main() -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+    browser = find_chromium()
     if browser is None or not PAGE.exists():
         sys.exit("needs Chromium or Chrome on the PATH, and the book: run `make book` first")
     with sync_playwright() as playwright:

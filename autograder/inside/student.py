@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import arguments
+from . import arguments, tensors
 from .lock import locked
 from .shell import Interrupts, Shell, Tail
 from .tensors import Pile, unpile
@@ -181,9 +181,7 @@ def warm() -> Shell:
     import sympy  # noqa: F401
     import tqdm.auto  # noqa: F401
 
-    weight = nn.Parameter(torch.zeros(1))
-    weight.square().sum().backward()
-    torch.optim.Adam([weight]).step()
+    tensors.warm()
     shell = Shell.instance()
     shell.run_cell("import genmodels.checks, numpy", store_history=False)
     matplotlib.pyplot.close(matplotlib.pyplot.figure())

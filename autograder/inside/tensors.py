@@ -20,6 +20,13 @@ MOST_NUMBERS = 1 << 28
 MOST_TENSORS = 10_000
 
 
+def warm() -> None:
+    """Train one weight once: the first gradient and the first Adam of a process import for more than a second."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    weight.square().sum().backward()
+    torch.optim.Adam([weight]).step()
+
+
 def can_travel(value: Tensor) -> bool:
     """Whether a tensor is an ordinary one, on the CPU, of a type that we know."""
     return value.layout == torch.strided and value.device.type == "cpu" and value.dtype in NAMES

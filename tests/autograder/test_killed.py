@@ -17,7 +17,7 @@ import pytest
 
 from autograder.course import Course
 from autograder.results import Ledger
-from benchmarks.grader import NAME, NOTEBOOK, ROOT, write_class
+from benchmarks.grader import NAME, ROOT, write_class
 
 KILLS = int(os.environ.get("KILLS", "0"))
 STUDENTS = 4
@@ -32,11 +32,8 @@ class Command:
     """``python -m autograder grade`` on a small class, in a course folder of one's choice."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._root = folder, folder / "root"
-        source = self._root / "solutions" / NAME / f"{NOTEBOOK}.py"
-        source.parent.mkdir(parents=True)
-        source.write_bytes((ROOT / "solutions" / NAME / f"{NOTEBOOK}.py").read_bytes())
-        write_class(folder, self._root, STUDENTS)
+        self._folder = folder
+        self._root, _ = write_class(folder, STUDENTS)
 
     def start(self, course: Course) -> "subprocess.Popen[str]":
         words = ["--root", self._root, "grade", NAME, "--submissions", self._folder / "submitted"]
@@ -57,7 +54,7 @@ class Command:
 
 
 def left_behind(course: Course) -> list[psutil.Process]:
-    """The processes of a run: they carry its name in their environment, or sit in the sandbox of one that does."""
+    """The processes of a run outside of the sandbox, also those that its own are no longer the parents of."""
     there = []
     for process in psutil.process_iter():
         try:
