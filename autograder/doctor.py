@@ -101,7 +101,7 @@ def _run(path: Path, assignment: Assignment, template: Template, mended: Mended,
                 c for c in mended.notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.name
             )
             # Not compared with the released cell: who works in the clone's own notebooks has overwritten that.
-            if TEXT_STUB in cell.source:
+            if cell.source.strip() == TEXT_STUB:
                 say(f"  problem: {exercise.name} ({exercise.points:g} points): no answer is written yet.")
                 problems += 1
             else:
