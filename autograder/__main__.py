@@ -233,18 +233,18 @@ def _grade(options: argparse.Namespace) -> int:
 
     began = time.monotonic()
     limits = Limits(cell_seconds=options.cell_seconds, total_seconds=options.total_seconds, unsafe=options.unsafe)
+    elsewhere = _elsewhere(options)
     # First of all, because what it imports takes longest.
-    with nullcontext() if _elsewhere(options) else fork_server(limits):
-        return _grade_class(options, limits, began)
+    with nullcontext() if elsewhere else fork_server(limits):
+        return _grade_class(options, limits, _cluster(options, elsewhere), began)
 
 
-def _grade_class(options: argparse.Namespace, limits: "Limits", began: float) -> int:
+def _grade_class(options: argparse.Namespace, limits: "Limits", cluster: Any, began: float) -> int:
     from autograder.classroom import FAILURES, grade, summary
     from autograder.course import Course
     from autograder.results import Ledger
 
     course = Course(options.course)
-    cluster = _cluster(options)
     with _Progress() as progress:
         results = grade(
             options.root,
@@ -290,12 +290,12 @@ def _elsewhere(options: argparse.Namespace) -> bool:
     return True
 
 
-def _cluster(options: argparse.Namespace) -> Any:
+def _cluster(options: argparse.Namespace, elsewhere: bool) -> Any:
     """What to grade on, as a function that starts it."""
     from autograder.cluster import certificates, existing_cluster, local_cluster
     from autograder.environment import cores
 
-    if not _elsewhere(options):
+    if not elsewhere:
         return lambda: local_cluster(options.workers or cores())
     security = certificates(options.tls_ca, options.tls_cert, options.tls_key) if options.tls_ca else None
     return lambda: existing_cluster(options.scheduler, security)
