@@ -24,6 +24,7 @@ STUDENTS = 4
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(60 * (KILLS + 1)),
     pytest.mark.skipif(KILLS == 0, reason="takes half a minute a kill: KILLS=20, or make fuzz"),
 ]
 
