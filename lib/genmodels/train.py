@@ -10,8 +10,8 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,18 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from genmodels import diffusion, gan
+from genmodels import diffusion, gan, speed
 from genmodels._memory import explain_out_of_memory
-from genmodels._shapes import require_batch, require_choice, require_positive
+from genmodels._shapes import require_choice, require_positive
 from genmodels.autoregressive import PixelCNN
+from genmodels.batches import Batches, Draws, seeded_generator
+from genmodels.batches import minibatch as minibatch  # of interest to whoever writes a loop of their own
+from genmodels.batches import step_generator as step_generator
 from genmodels.diffusion import Schedule
+from genmodels.team import Team, find_team
 from genmodels.vae import VAE
 
 VAELoss = Callable[[VAE, Tensor, Tensor], Tensor]
@@ -49,9 +54,12 @@ def scaled(smoke: Value, cpu: Value, gpu: Value) -> Value:
 
 
 def find_device() -> torch.device:
-    """The accelerator if there is one, else the CPU: a device is found, never asked for."""
+    """The accelerator if there is one, else the CPU: a device is found, never asked for.
+
+    Each of several processes that ``torchrun`` started gets a GPU of its own.
+    """
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
@@ -66,8 +74,12 @@ class Settings:
     learning_rate: float = 2e-3
     seed: int = 0
     checkpoint_every: int = 500  # steps
+    precision: str = "float32"  # of products and convolutions; "bfloat16" for a GPU
+    compile: str = "off"  # a mode of torch.compile: pays back in long runs on a GPU
 
     def __post_init__(self) -> None:
+        require_choice("precision", self.precision, speed.PRECISIONS)
+        require_choice("compile", self.compile, speed.COMPILE_MODES)
         for name in ("epochs", "batch_size", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -94,20 +106,26 @@ class History:
     loss: list[float] = field(default_factory=list)
 
 
+Data = Tensor | Dataset[Any]
+Noise = Callable[..., Tensor]
+
+
 def fit(
     model: Model,
-    x: Tensor,
+    x: Data,
     settings: Settings,
-    loss: Callable[[Model, Tensor, torch.Generator], Tensor],
+    loss: Callable[[Model, Tensor, Noise], Tensor],
     max_steps: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> History:
     """Train a model in place on x (N, ...), by Adam on the mean of a loss over minibatches.
 
-    ``loss(model, x, generator)`` takes a batch (B, ...) to (B,) in nats; what it draws, it draws from the generator.
-    ``max_steps`` ends the run early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is
-    interrupted, and goes on from there if the file exists. The model stays on the device where it is.
+    ``loss(model, x, noise)`` takes a batch (B, ...) to (B,) in nats; ``noise(D)`` gives it fresh standard normal noise
+    (B, D). ``x`` may be a data set that is streamed, see ``genmodels.batches.Batches``. ``max_steps`` ends the run
+    early. With ``checkpoint``, the run is saved there as it goes, at its end and when it is interrupted, and goes on
+    from there if the file exists. The model stays on the device where it is. Started by ``torchrun``, the processes
+    train together (``genmodels.team``).
 
     Raises
     ------
@@ -115,35 +133,51 @@ def fit(
         If ``x`` doesn't suit the model, the loss is not of shape (B,), or the checkpoint is of other settings or data.
     FloatingPointError
         If the loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
+    TeamError
+        If another process of the run has ended.
     """
-    _require_examples(x)
     device = next(model.parameters()).device
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
-    run = Checkpoint(checkpoint, {"model": model, "optimizer": optimizer}, {"loss": history.loss}, settings, x)
-    run.load()
-    last = last_step(settings.epochs * history.steps_per_epoch, max_steps)
-    model.train()
-    bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
-    with deferred_interrupt() as interrupted:
-        for step in bar:
-            batch = x[minibatch(len(x), step, settings.batch_size, settings.seed)].to(device)
-            losses = loss(model, batch, step_generator(settings.seed, step))
+    team = find_team(device)
+    batches = Batches(x, settings.batch_size, settings.seed, device, team)
+    history = History(steps_per_epoch=batches.steps_per_epoch)
+    with _prepared(settings, device, team, model) as (network,), deferred_interrupt() as interrupted:
+        optimizer = speed.adam(model.parameters(), settings.learning_rate)
+        curves = speed.Curves({"loss": history.loss}, device)
+        run = Checkpoint(checkpoint, {"model": model, "optimizer": optimizer}, curves, settings, batches.shape, team)
+        run.load()
+        last = last_step(settings.epochs * history.steps_per_epoch, max_steps)
+        for step in (bar := _bar(len(history.loss), last, progress and team.leads)):
+            batch, n = batches[step], batches.size(step)  # ours (B, ...), and how many all processes see
+            noise = partial(batches.draws(step).normal, n)
+            with speed.autocast(device, settings.precision):
+                losses = loss(network, batch, noise)
             _require_losses(losses, len(batch))
-            mean_loss = losses.mean()
-            _descend(optimizer, mean_loss, "the loss", step)
-            history.loss.append(mean_loss.item())
-            bar.set_postfix(nats=f"{history.loss[-1]:.2f}", refresh=False)
+            mean_loss, length = _descend(optimizer, losses.mean(), "the loss", team, n)
+            curves.note(step, loss=mean_loss, gradient=length)
+            _show(bar, nats=history.loss)
             run.after(step, interrupted)
         run.save()
     model.eval()
     return history
 
 
-def _require_examples(x: Tensor) -> None:
-    require_batch("x", x)
-    if len(x) == 0:
-        raise ValueError("x must hold at least one example, got none")
+@contextmanager
+def _prepared(settings: Settings, device: torch.device, team: Team, *networks: Model) -> Iterator[Sequence[Model]]:
+    """The networks in training mode, alike in all processes and as fast as they can be; the same weights as before."""
+    team.begin_alike(*networks)
+    with ExitStack() as stack:
+        stack.enter_context(speed.channels_last(*networks))
+        stack.enter_context(speed.tensor_cores(device))
+        yield [speed.compiled(network.train(), settings.compile) for network in networks]
+
+
+def _bar(first: int, last: int, shown: bool) -> "tqdm[int]":
+    return tqdm(range(first, last), initial=first, total=last, disable=not shown)
+
+
+def _show(bar: "tqdm[int]", **curves: list[float]) -> None:
+    """Write the last number that is known of each curve beside the progress bar."""
+    bar.set_postfix({name: f"{curve[-1]:.3g}" for name, curve in curves.items() if curve}, refresh=False)
 
 
 def _require_losses(losses: Tensor, examples: int) -> None:
@@ -180,7 +214,7 @@ def beta_loss(beta: float) -> VAELoss:
 
 def fit_vae(
     model: VAE,
-    x: Tensor,
+    x: Data,
     settings: VAESettings | None = None,
     loss: VAELoss = negative_elbo,
     max_steps: int | None = None,
@@ -193,17 +227,15 @@ def fit_vae(
     The other arguments, and what raises, are as for ``fit``.
     """
 
-    def with_noise(model: VAE, batch: Tensor, generator: torch.Generator) -> Tensor:
-        # The noise is drawn on the CPU, so that one seed gives one run on every device.
-        eps = torch.randn(len(batch), model.latent_dim, generator=generator).to(batch.device)
-        return loss(model, batch, eps)
+    def with_noise(model: VAE, batch: Tensor, noise: Noise) -> Tensor:
+        return loss(model, batch, noise(model.latent_dim))
 
     return fit(model, x, settings or VAESettings(), with_noise, max_steps, checkpoint, progress)
 
 
 def fit_pixelcnn(
     model: PixelCNN,
-    x: Tensor,
+    x: Data,
     settings: PixelCNNSettings | None = None,
     max_steps: int | None = None,
     checkpoint: str | Path | None = None,
@@ -211,7 +243,7 @@ def fit_pixelcnn(
 ) -> History:
     """Train a PixelCNN in place on binary images x (N, C, H, W), by its exact likelihood. Arguments as for ``fit``."""
 
-    def negative_log_likelihood(model: PixelCNN, batch: Tensor, _: torch.Generator) -> Tensor:
+    def negative_log_likelihood(model: PixelCNN, batch: Tensor, _: Noise) -> Tensor:
         return -model.log_prob(batch)
 
     return fit(model, x, settings or PixelCNNSettings(), negative_log_likelihood, max_steps, checkpoint, progress)
@@ -269,7 +301,7 @@ class GANHistory:
 def fit_gan(
     generator: nn.Module,
     discriminator: nn.Module,
-    x: Tensor,
+    x: Data,
     latent_dim: int,
     settings: GANSettings | None = None,
     discriminator_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -292,41 +324,40 @@ def fit_gan(
     FloatingPointError
         If a loss or its gradient is no longer finite: names the step; the last checkpoint is from before it.
     """
-    _require_examples(x)
     settings = settings or GANSettings()
     loss_of_d = discriminator_loss or partial(gan.discriminator_loss, kind=settings.kind)
     loss_of_g = generator_loss or partial(gan.generator_loss, kind=settings.kind)
-    device, betas = next(generator.parameters()).device, (settings.beta_1, 0.999)
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_learning_rate, betas)
-    g_optimizer = torch.optim.Adam(generator.parameters(), settings.learning_rate, betas)
-    history = GANHistory()
-    game = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
-    run = Checkpoint(checkpoint, {"game": game, "d": d_optimizer, "g": g_optimizer}, vars(history), settings, x)
-    run.load()
-    turns = settings.discriminator_steps
-    last = last_step(settings.generator_steps(len(x)), max_steps)
-    fixed = torch.randn(100, latent_dim, generator=_generator(settings.seed, 1, -1)).to(device)
-    game.train()
-    bar = tqdm(range(len(history.gradient), last), initial=len(history.gradient), total=last, disable=not progress)
-    with deferred_interrupt() as interrupted:
-        for step in bar:
-            source = step_generator(settings.seed, step)
+    device, turns, history = next(generator.parameters()).device, settings.discriminator_steps, GANHistory()
+    team = find_team(device)
+    batches = Batches(x, settings.batch_size, settings.seed, device, team)
+    with _prepared(settings, device, team, generator, discriminator) as (g, d), deferred_interrupt() as interrupted:
+        betas, game = (settings.beta_1, 0.999), nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+        d_optimizer = speed.adam(discriminator.parameters(), settings.discriminator_learning_rate, betas)
+        g_optimizer = speed.adam(generator.parameters(), settings.learning_rate, betas)
+        parts, curves = {"game": game, "d": d_optimizer, "g": g_optimizer}, speed.Curves(vars(history), device)
+        run = Checkpoint(checkpoint, parts, curves, settings, batches.shape, team)
+        run.load()
+        fixed = torch.randn(100, latent_dim, generator=seeded_generator(settings.seed, 1, -1)).to(device)
+        last = last_step(settings.generator_steps(batches.shape[0]), max_steps)
+        for step in (bar := _bar(len(history.gradient), last, progress and team.leads)):
+            draw = batches.draws(step)
             for turn in range(step * turns, (step + 1) * turns):
-                real = x[minibatch(len(x), turn, settings.batch_size, settings.seed)].to(device)
-                z = torch.randn(len(real), latent_dim, generator=source).to(device)
-                fake = generator(z).detach()  # D learns from fakes as they are: nothing flows back into G
-                real_logits = discriminator(real)
-                loss_d = loss_of_d(real_logits, discriminator(fake))
-                loss_d = loss_d + _weighted_penalty(discriminator, real, fake, settings.gradient_penalty, source)
-                _descend(d_optimizer, loss_d, "discriminator_loss", step, settings.clip)
-            z = torch.randn(len(real), latent_dim, generator=source).to(device)
-            fake_logits = discriminator(generator(z))  # of the updated D
-            loss_g = loss_of_g(fake_logits)
-            gradient = _descend(g_optimizer, loss_g, "generator_loss", step)
-            _record(history, loss_d, loss_g, real_logits, fake_logits, gradient)
+                real, n = batches[turn], batches.size(turn)  # ours (B, ...), and how many all processes see
+                with speed.autocast(device, settings.precision):
+                    fake = g(draw.normal(n, latent_dim)).detach()  # D learns from fakes as they are: nothing flows to G
+                    real_logits = d(real)
+                    loss_d = loss_of_d(real_logits, d(fake))
+                    loss_d = loss_d + _weighted_penalty(d, real, fake, settings.gradient_penalty, draw, n)
+                loss_d, length = _descend(d_optimizer, loss_d, "discriminator_loss", team, n, settings.clip)
+                curves.note(step, loss_of_d=loss_d, its_gradient=length)
+            with speed.autocast(device, settings.precision):
+                fake_logits = d(g(draw.normal(n, latent_dim)))  # of the updated D
+                loss_g = loss_of_g(fake_logits)
+            loss_g, length = _descend(g_optimizer, loss_g, "generator_loss", team, n)
+            _note(curves, step, loss_d, loss_g, real_logits, fake_logits, length, team, n)
             if settings.snapshot_every and step % settings.snapshot_every == 0:
                 history.snapshots.append(_sample(generator, fixed))
-            bar.set_postfix(d_real=f"{history.d_real[-1]:.2f}", d_fake=f"{history.d_fake[-1]:.2f}", refresh=False)
+            _show(bar, d_real=history.d_real, d_fake=history.d_fake)
             run.after(step, interrupted)
         run.save()
     game.eval()
@@ -352,7 +383,7 @@ class DiffusionSettings(Settings):
 
 def fit_diffusion(
     model: nn.Module,
-    x: Tensor,
+    x: Data,
     schedule: Schedule,
     settings: DiffusionSettings | None = None,
     loss: Callable[[nn.Module, Tensor, Tensor, Tensor, Schedule], Tensor] = diffusion.eps_loss,
@@ -377,32 +408,38 @@ def fit_diffusion(
     torch.OutOfMemoryError
         If a batch is too large for the device.
     """
-    _require_examples(x)
     settings = settings or DiffusionSettings()
     device = next(model.parameters()).device
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    average = copy.deepcopy(model).requires_grad_(False)
-    history = History(steps_per_epoch=math.ceil(len(x) / settings.batch_size))
-    parts: dict[str, nn.Module | torch.optim.Optimizer] = {"model": model, "average": average, "optimizer": optimizer}
-    run = Checkpoint(checkpoint, parts, {"loss": history.loss}, settings, x, _identity_of(schedule))
-    run.load()
-    last = last_step(settings.epochs * history.steps_per_epoch, max_steps)
-    model.train()
-    bar = tqdm(range(len(history.loss), last), initial=len(history.loss), total=last, disable=not progress)
+    team = find_team(device)
+    batches = Batches(x, settings.batch_size, settings.seed, device, team)
+    history = History(steps_per_epoch=batches.steps_per_epoch)
     advice = "give the settings a smaller batch_size, a half to begin with"
-    with deferred_interrupt() as interrupted, explain_out_of_memory(f"A batch of {settings.batch_size}", advice):
-        for step in bar:
-            x0 = x[minibatch(len(x), step, settings.batch_size, settings.seed)].to(device)
-            source = step_generator(settings.seed, step)
-            t = torch.randint(1, schedule.T + 1, (len(x0),), generator=source).to(device)
-            eps = torch.randn(x0.shape, generator=source, dtype=x0.dtype).to(device)
-            losses = loss(model, x0, t, eps, schedule)
+    with (
+        explain_out_of_memory(f"A batch of {settings.batch_size}", advice),
+        _prepared(settings, device, team, model) as (network,),
+        deferred_interrupt() as interrupted,
+    ):
+        optimizer = speed.adam(model.parameters(), settings.learning_rate)
+        average = copy.deepcopy(model).requires_grad_(False)
+        parts = {"model": model, "average": average, "optimizer": optimizer}
+        curves = speed.Curves({"loss": history.loss}, device)
+        run = Checkpoint(checkpoint, parts, curves, settings, batches.shape, team, _identity_of(schedule))
+        run.load()
+        last = last_step(settings.epochs * history.steps_per_epoch, max_steps)
+        for step in (bar := _bar(len(history.loss), last, progress and team.leads)):
+            x0, n = batches[step], batches.size(step)  # ours (B, ...), and how many all processes see
+            draw = batches.draws(step)
+            t = draw.integers(n, 1, schedule.T)
+            eps = draw.normal(n, *x0.shape[1:], dtype=x0.dtype)
+            with speed.autocast(device, settings.precision):
+                losses = loss(network, x0, t, eps, schedule)
             _require_losses(losses, len(x0))
-            mean_loss = losses.mean()
-            _descend(optimizer, mean_loss, "the loss", step, max_gradient=settings.max_gradient)
+            mean_loss, length = _descend(
+                optimizer, losses.mean(), "the loss", team, n, max_gradient=settings.max_gradient
+            )
+            curves.note(step, loss=mean_loss, gradient=length)
             update_ema(average, model, ema_decay_at(step, settings.ema_decay))
-            history.loss.append(mean_loss.item())
-            bar.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
+            _show(bar, loss=history.loss)
             run.after(step, interrupted)
         run.save()
     model.load_state_dict(average.state_dict())
@@ -426,8 +463,7 @@ def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
 
     Buffers, such as running statistics, are averages already, or counts: they are copied.
     """
-    for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(weight, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)  # one call for all weights
     for kept, buffer in zip(average.buffers(), model.buffers(), strict=True):
         kept.copy_(buffer)
 
@@ -438,22 +474,28 @@ def _identity_of(schedule: Schedule) -> dict[str, object]:
 
 
 def _weighted_penalty(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, weight: float, source: torch.Generator
+    discriminator: nn.Module, real: Tensor, fake: Tensor, weight: float, draw: Draws, n: int
 ) -> Tensor:
     """The mean gradient penalty times its weight: (). With no weight it is not computed."""
     if not weight:
         return torch.zeros((), device=real.device)
-    u = torch.rand(len(real), generator=source).to(real.device)
-    return weight * gan.gradient_penalty(discriminator, real, fake, u).mean()
+    return weight * gan.gradient_penalty(discriminator, real, fake, draw.uniform(n)).mean()
 
 
 def _descend(
-    optimizer: torch.optim.Optimizer, loss: Tensor, name: str, step: int, clip: float = 0.0, max_gradient: float = 0.0
-) -> float:
-    """One step down a loss. Returns the length of the gradient, as it was found.
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    name: str,
+    team: Team,
+    n: int,
+    clip: float = 0.0,
+    max_gradient: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """One step down a mean over this process's share of ``n`` examples, by the gradient of the mean over all of them.
 
-    If ``max_gradient`` is positive, a longer gradient is shortened to it; if ``clip`` is, weights are then kept within.
-    Stops the run before anything that is not finite becomes a weight.
+    Returns that mean () and the length () of its gradient, as it was found. If ``max_gradient`` is positive, a longer
+    gradient is shortened to it; if ``clip`` is, weights are then kept within. Where one of the two is not finite, the
+    weights are left alone: what is not finite never becomes a weight, and ``speed.Curves`` stops the run.
     """
     if loss.shape != ():
         raise ValueError(f"{name} must return shape (), got {tuple(loss.shape)}")
@@ -461,36 +503,41 @@ def _descend(
     if loss.requires_grad:
         loss.backward()
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    gradients = [weight.grad.norm() for weight in weights if weight.grad is not None]
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
     if not gradients:
         raise ValueError(f"{name} must depend on the weights that it is to train; is something detached on the way?")
-    length = torch.stack(gradients).norm()
-    if not (torch.isfinite(loss) and torch.isfinite(length)):
-        raise FloatingPointError(
-            f"{name} is {loss.item():.4g}, its gradient {length.item():.4g} long, at step {step}; training stopped"
-        )
-    if 0 < max_gradient < length:
-        for weight in weights:
-            if weight.grad is not None:
-                weight.grad.mul_(max_gradient / length)
+    loss = loss.detach() * team.weight(n)
+    if team.size > 1:
+        torch._foreach_mul_(gradients, team.weight(n))
+    team.add_up([loss, *gradients])
+    length = nn.utils.get_total_norm(gradients)
+    speed.skip_step_if(~(loss.isfinite() & length.isfinite()), optimizer)
+    if max_gradient:
+        torch._foreach_mul_(gradients, (max_gradient / length).clamp(max=1))
     optimizer.step()
     if clip:
         with torch.no_grad():
             for weight in weights:
                 weight.clamp_(-clip, clip)
-    return length.item()
+    return loss, length
 
 
 @torch.no_grad()
-def _record(
-    history: GANHistory, loss_d: Tensor, loss_g: Tensor, real_logits: Tensor, fake_logits: Tensor, gradient: float
+def _note(
+    curves: speed.Curves,
+    step: int,
+    loss_d: Tensor,
+    loss_g: Tensor,
+    real_logits: Tensor,
+    fake_logits: Tensor,
+    gradient: Tensor,
+    team: Team,
+    n: int,
 ) -> None:
-    """Note a step's numbers."""
-    history.discriminator_loss.append(loss_d.item())
-    history.generator_loss.append(loss_g.item())
-    history.d_real.append(torch.sigmoid(real_logits).mean().item())
-    history.d_fake.append(torch.sigmoid(fake_logits).mean().item())
-    history.gradient.append(gradient)
+    """Note a step of the game."""
+    d_real, d_fake = (torch.sigmoid(logits).mean() * team.weight(n) for logits in (real_logits, fake_logits))
+    team.add_up([d_real, d_fake])
+    curves.note(step, discriminator_loss=loss_d, generator_loss=loss_g, d_real=d_real, d_fake=d_fake, gradient=gradient)
 
 
 @torch.no_grad()
@@ -525,37 +572,28 @@ def deferred_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-def minibatch(n: int, step: int, batch_size: int, seed: int) -> Tensor:
-    """The rows (at most batch_size,) that a step sees: each epoch is a permutation of n drawn from (seed, epoch)."""
-    epoch, index = divmod(step, math.ceil(n / batch_size))
-    order = torch.randperm(n, generator=_generator(seed, 0, epoch))
-    return order[index * batch_size : (index + 1) * batch_size]
-
-
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The source of what a step draws besides its rows: a CPU generator in a state made of (seed, step)."""
-    return _generator(seed, 1, step)
-
-
-def _generator(seed: int, stream: int, index: int) -> torch.Generator:
-    # Two streams and a large stride keep (seed, epoch) and (seed, step) from sharing a state.
-    return torch.Generator().manual_seed(((seed * 2 + stream) * 1_000_000_007 + index) % 2**63)
-
-
 @dataclass
 class Checkpoint:
-    """A run's state on disk: networks, optimisers, curves, and the settings it belongs to. Without a path, nothing."""
+    """A run's state on disk: networks, optimisers, curves, and the settings it belongs to. Without a path, nothing.
+
+    The leader of a team reads and writes it.
+    """
 
     path: str | Path | None
-    parts: dict[str, nn.Module | torch.optim.Optimizer]
-    curves: dict[str, list[Any]]
+    parts: dict[str, Any]  # networks and optimisers
+    curves: speed.Curves
     settings: Settings
-    x: Tensor
+    data_shape: Sequence[int]
+    team: Team = field(default_factory=Team)
     identity: dict[str, object] = field(default_factory=dict)  # what else must be the same for a run to go on
 
     def save(self) -> None:
-        """Write the state; a crash while writing leaves the old file whole."""
-        if self.path is None:
+        """Write the state; a crash while writing leaves the old file whole.
+
+        Raises FloatingPointError, and writes nothing, if a number of the run is not finite.
+        """
+        self.curves.fetch()
+        if self.path is None or not self.team.leads:
             return
         path = Path(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -564,7 +602,7 @@ class Checkpoint:
             {
                 "run": self._identity(),
                 **{name: part.state_dict() for name, part in self.parts.items()},
-                **self.curves,
+                **self.curves.lists,
             },
             draft,
         )
@@ -579,8 +617,22 @@ class Checkpoint:
 
     def load(self) -> None:
         """Take the state over from the file, if there is one. Raises ValueError if it is not this run's."""
-        if self.path is None or not Path(self.path).exists():
+        if self.path is None:
             return
+        state = self.team.from_leader(self._read)
+        if state is None:
+            return
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+            if isinstance(part, torch.optim.Optimizer):
+                _lay_out_alike(part)
+        for name, curve in self.curves.lists.items():
+            curve[:] = state[name]
+
+    def _read(self) -> dict[str, Any] | None:
+        """The file's contents; None if there is no file."""
+        if self.path is None or not Path(self.path).exists():
+            return None
         try:
             state = torch.load(self.path, weights_only=True, map_location="cpu")
             found = state["run"]
@@ -589,25 +641,33 @@ class Checkpoint:
                 f"checkpoint {str(self.path)!r} can't be read ({error}); delete it to start anew"
             ) from error
         wanted = self._identity()
-        differing = [name for name in wanted if found.get(name) != wanted[name]]
+        # A file from before a setting existed was written with its default.
+        defaults = {option.name: option.default for option in dataclasses.fields(self.settings)}
+        differing = [name for name in wanted if found.get(name, defaults.get(name)) != wanted[name]]
         if differing:
             name = differing[0]
             raise ValueError(
                 f"checkpoint {str(self.path)!r} belongs to a run with {name}={found.get(name)!r}, "
                 f"not {wanted[name]!r}; use the same settings and data, or another path"
             )
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
-        for name, curve in self.curves.items():
-            curve[:] = state[name]
+        return state
 
     def _identity(self) -> dict[str, object]:
-        # More epochs or other checkpoints don't change what a step does, so a finished run may be prolonged.
+        # More epochs, other checkpoints or a compiler don't change what a step does.
         settings = dataclasses.asdict(self.settings)
-        del settings["epochs"], settings["checkpoint_every"]
+        for name in ("epochs", "checkpoint_every", "compile"):
+            del settings[name]
         networks = [part for part in self.parts.values() if isinstance(part, nn.Module)]
         shapes = [list(p.shape) for network in networks for p in network.parameters()]
-        return {**settings, **self.identity, "data_shape": list(self.x.shape), "parameter_shapes": shapes}
+        return {**settings, **self.identity, "data_shape": list(self.data_shape), "parameter_shapes": shapes}
+
+
+def _lay_out_alike(optimizer: torch.optim.Optimizer) -> None:
+    """Give what an optimiser remembers of a weight the weight's own layout: a fused step takes them side by side."""
+    for weight, memory in optimizer.state.items():
+        for name, value in memory.items():
+            if value.shape == weight.shape:
+                memory[name] = torch.empty_like(weight, requires_grad=False).copy_(value)
 
 
 @torch.no_grad()

@@ -151,7 +151,7 @@ def test_a_loss_that_diverges_stops_the_run_and_names_the_step(images, tmp_path)
         losses = train.negative_elbo(model, x, eps)
         return losses * float("nan") if len(steps) == 8 else losses
 
-    with pytest.raises(FloatingPointError, match=r"the loss is nan, its gradient .* at step 7"):
+    with pytest.raises(FloatingPointError, match="at step 7, where a number is not finite: loss nan"):
         fit_vae(small_model(), images, SETTINGS, loss=diverging, checkpoint=path, progress=False)
     kept = torch.load(path, weights_only=True)
     assert len(kept["loss"]) == 6  # the last checkpoint before the accident: every 3 steps
