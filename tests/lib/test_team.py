@@ -115,7 +115,7 @@ def test_shares_make_up_the_batch_and_weights_add_up_to_one():
             shares = [member.share(torch.arange(n)).tolist() for member in team]
             assert sum(member.weight(n) for member in team) == pytest.approx(1)
             if n >= size:
-                assert sorted(sum(shares, [])) == list(range(n))
+                assert sorted(row for share in shares for row in share) == list(range(n))
                 assert [member.weight(n) for member in team] == [len(share) / n for share in shares]
             else:
                 assert shares == [list(range(n))] * size
