@@ -21,6 +21,7 @@ from genmodels._shapes import require_batch, require_choice, require_positive, r
 from genmodels._tables import along, at_times, divide, previous, require_times, span
 from genmodels.autoregressive import bits_per_dimension
 from genmodels.gaussian import kl_normal, log_normal
+from genmodels.speed import channels_last
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Conditional = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -816,13 +817,14 @@ def _bar(times: Sequence, progress: bool) -> Iterator:
 
 @contextmanager
 def _evaluating(model: Denoiser) -> Iterator[None]:
-    """eval() and inference mode inside the block; afterwards each module is in the mode that it had."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    """eval() and inference mode inside the block, and the fast layout; afterwards each module is as it was."""
+    networks = [model] if isinstance(model, nn.Module) else []
+    modules = [module for network in networks for module in network.modules()]
     modes = [module.training for module in modules]
     for module in modules:
         module.training = False
     try:
-        with torch.inference_mode():
+        with channels_last(*networks), torch.inference_mode():
             yield
     finally:
         for module, mode in zip(modules, modes, strict=True):

@@ -260,6 +260,7 @@ class GANSettings(Settings):
     beta_1: float = 0.5  # Adam's first moment; Radford et al. found the usual 0.9 unstable
     kind: str = "non_saturating"  # of the losses that fit_gan is not given
     discriminator_steps: int = 1  # for each step of the generator
+    fresh_codes: bool = True  # for the generator's step; else it is judged by the fakes that D has just learnt from
     gradient_penalty: float = 0.0  # its weight; 10 in WGAN-GP
     clip: float = 0.0  # if positive, the discriminator's weights are kept within it; 0.01 in WGAN
     snapshot_every: int = 0  # if positive, samples of fixed codes are kept every so many steps
@@ -337,26 +338,27 @@ def fit_gan(
         parts, curves = {"game": game, "d": d_optimizer, "g": g_optimizer}, speed.Curves(vars(history), device)
         run = Checkpoint(checkpoint, parts, curves, settings, batches.shape, team)
         run.load()
-        fixed = torch.randn(100, latent_dim, generator=seeded_generator(settings.seed, 1, -1)).to(device)
         last = last_step(settings.generator_steps(batches.shape[0]), max_steps)
         for step in (bar := _bar(len(history.gradient), last, progress and team.leads)):
             draw = batches.draws(step)
             for turn in range(step * turns, (step + 1) * turns):
                 real, n = batches[turn], batches.size(turn)  # ours (B, ...), and how many all processes see
                 with speed.autocast(device, settings.precision):
-                    fake = g(draw.normal(n, latent_dim)).detach()  # D learns from fakes as they are: nothing flows to G
+                    fake = g(draw.normal(n, latent_dim))
+                    as_they_are = fake.detach()  # D learns from fakes through which nothing flows back into G
                     real_logits = d(real)
-                    loss_d = loss_of_d(real_logits, d(fake))
-                    loss_d = loss_d + _weighted_penalty(d, real, fake, settings.gradient_penalty, draw, n)
+                    loss_d = loss_of_d(real_logits, d(as_they_are))
+                    loss_d = loss_d + _weighted_penalty(d, real, as_they_are, settings.gradient_penalty, draw, n)
                 loss_d, length = _descend(d_optimizer, loss_d, "discriminator_loss", team, n, settings.clip)
                 curves.note(step, loss_of_d=loss_d, its_gradient=length)
             with speed.autocast(device, settings.precision):
-                fake_logits = d(g(draw.normal(n, latent_dim)))  # of the updated D
+                fake = g(draw.normal(n, latent_dim)) if settings.fresh_codes else fake
+                fake_logits = d(fake)  # of the updated D
                 loss_g = loss_of_g(fake_logits)
             loss_g, length = _descend(g_optimizer, loss_g, "generator_loss", team, n)
             _note(curves, step, loss_d, loss_g, real_logits, fake_logits, length, team, n)
             if settings.snapshot_every and step % settings.snapshot_every == 0:
-                history.snapshots.append(_sample(generator, fixed))
+                history.snapshots.append(_snapshot(generator, latent_dim, settings.seed))
             _show(bar, d_real=history.d_real, d_fake=history.d_fake)
             run.after(step, interrupted)
         run.save()
@@ -541,10 +543,11 @@ def _note(
 
 
 @torch.no_grad()
-def _sample(generator: nn.Module, z: Tensor) -> Tensor:
-    """Samples for fixed codes in evaluation mode, on the CPU; the mode is put back."""
+def _snapshot(generator: nn.Module, latent_dim: int, seed: int) -> Tensor:
+    """Samples (100, ...) of a run's same codes, in evaluation mode and on the CPU; the mode is put back."""
+    z = torch.randn(100, latent_dim, generator=seeded_generator(seed, 1, -1))
     generator.eval()
-    samples = generator(z).cpu()
+    samples = generator(z.to(next(generator.parameters()).device)).cpu()
     generator.train()
     return samples
 

@@ -98,6 +98,29 @@ def test_each_step_updates_d_as_often_as_asked_with_g_at_rest_and_then_g_once_wi
     assert len(history.gradient) == 2
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_generator_is_judged_by_fresh_fakes_or_by_those_that_the_discriminator_has_seen(fresh):
+    seen = []
+
+    def d_loss(real_logits, fake_logits):
+        seen.append(fake_logits.detach().clone())
+        return 0 * (real_logits.sum() + fake_logits.sum())  # D stays as it is, so equal fakes have equal logits
+
+    def g_loss(fake_logits):
+        seen.append(fake_logits.detach().clone())
+        return gan.generator_loss(fake_logits)
+
+    networks = (nets.mlp_generator(2, 8), nets.mlp_discriminator(2, 8))
+    x = data.toy2d("moons", 64, torch.Generator().manual_seed(0))
+    before = [weight.clone() for weight in networks[0].parameters()]
+    settings = GANSettings(batch_size=32, fresh_codes=fresh, discriminator_steps=2)
+    fit_gan(*networks, x, 2, settings, d_loss, g_loss, max_steps=1, progress=False)
+    assert len(seen) == 3
+    assert torch.allclose(seen[1], seen[2]) != fresh
+    assert not torch.allclose(seen[0], seen[2])
+    assert not all(torch.equal(a, b) for a, b in zip(before, networks[0].parameters(), strict=True))
+
+
 @pytest.mark.parametrize("turns", [1, 2])
 def test_d_sees_each_example_once_in_an_epoch_however_many_turns_it_has(turns):
     x, inputs = torch.arange(12.0)[:, None] + 100, []

@@ -1,6 +1,7 @@
 """Two processes train as one would: same steps, one log, one checkpoint, and a clear end when one of them dies."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genmodels import team
 from genmodels.team import Team, find_team
 from tests.lib import team_member
 
@@ -18,8 +20,8 @@ MEMBER = Path(team_member.__file__)
 
 
 def start(job, folder, rank=0, size=1, port=0):
-    team = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    environment = {**os.environ, **({name: str(value) for name, value in team.items()} if size > 1 else {})}
+    place = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    environment = {**os.environ, **({name: str(value) for name, value in place.items()} if size > 1 else {})}
     command = [sys.executable, MEMBER, job, folder]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -101,31 +103,36 @@ def test_a_killed_process_ends_the_run_with_a_clear_error_and_a_checkpoint_that_
     assert all(value.isfinite().all() for value in kept["model"].values())
 
 
-def test_torchrun_starts_a_team(tmp_path):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*torchrun, MEMBER, "whole", tmp_path], capture_output=True, text=True, timeout=200)
+def test_torchrun_starts_the_example_of_the_book(tmp_path):
+    page = (Path(__file__).parents[2] / "book" / "reference" / "training.md").read_text(encoding="utf-8")
+    script = next(code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "checkpoint=" in code)
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
+    environment = {**os.environ, "GENMODELS_SCALE": "smoke", "PYTHONPATH": str(Path(team.__file__).parents[1])}
+    done = subprocess.run(torchrun, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.pt", "whole.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.pt", "train.py"]
+    assert len(load(tmp_path / "digits.pt")["loss"]) == 12  # an epoch of 1,438 digits
 
 
 def test_shares_make_up_the_batch_and_weights_add_up_to_one():
     for size in (1, 2, 3, 5):
-        team = [Team(rank, size) for rank in range(size)]
+        members = [Team(rank, size) for rank in range(size)]
         for n in (1, 2, 3, 4, 5, 11):
-            shares = [member.share(torch.arange(n)).tolist() for member in team]
-            assert sum(member.weight(n) for member in team) == pytest.approx(1)
+            shares = [member.share(torch.arange(n)).tolist() for member in members]
+            assert sum(member.weight(n) for member in members) == pytest.approx(1)
             if n >= size:
                 assert sorted(row for share in shares for row in share) == list(range(n))
-                assert [member.weight(n) for member in team] == [len(share) / n for share in shares]
+                assert [member.weight(n) for member in members] == [len(share) / n for share in shares]
             else:
                 assert shares == [list(range(n))] * size
 
 
 def test_a_process_that_nobody_put_into_a_team_is_one_of_its_own(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    team = find_team(torch.device("cpu"))
-    assert team == Team(0, 1)
-    assert team.leads
+    alone = find_team(torch.device("cpu"))
+    assert alone == Team(0, 1)
+    assert alone.leads
     total = torch.ones(3)
-    team.add_up([total])
+    alone.add_up([total])
     assert total.tolist() == [1, 1, 1]
