@@ -13,18 +13,19 @@ nothing unless it is told where, by --results.
 
 import argparse
 import os
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.speed import records
-from benchmarks.speed.cases import MODELS, Case, cases
+from benchmarks.speed import fresh, records, roofline
+from benchmarks.speed.cases import MODELS, Case, T, cases
 from benchmarks.speed.interleaved import compare
 from genmodels import train
 
-TABLES = ("training", "sampling")
+TABLES = ("training", "sampling", "import", "memory", "roofline")
 SPEED_COLUMNS = (
     "Model",
     "Size",
@@ -45,7 +46,7 @@ def speed_row(case: Case, rounds: int, say: Callable[[str], None]) -> tuple[list
     parameters = [side().parameters() for side in (case.ours, case.theirs)]
     found = compare(lambda: case.ours().run, lambda: case.theirs().run, rounds)
     each = [1000 * s / case.units for s in found.seconds()]
-    low, *_, high = [found.ratios()[0], *found.ratios()]
+    low, high = found.ratios()[0], found.ratios()[-1]
     row = [
         case.model.replace("_", "-"),
         f"{case.side}x{case.side}",
@@ -70,6 +71,68 @@ def speed(options: argparse.Namespace, device: torch.device, what: str) -> dict[
             rows.append(row)
             runs.append(seconds)
     return {"columns": SPEED_COLUMNS, "rows": rows, "runs": runs}
+
+
+def imports(options: argparse.Namespace) -> dict[str, object]:
+    """The table of imports: the one where a ratio is ours over theirs, since nobody can import torch faster than torch.
+
+    Fresh interpreters, so it doesn't matter what this one has imported.
+    """
+    found = fresh.compare_imports(fresh.IMPORTS, options.rounds)
+    rows = []
+    for statement, comparison in found.items():
+        ours, torchs = comparison.seconds()
+        times = [sorted(1 / ratio for ratio in comparison.ratios(of)) for of in (0, 1)]
+        middle = [statistics.median(ratios) for ratios in times]
+        spread = f"{times[0][0]:.2f} to {times[0][-1]:.2f}"
+        rows.append([statement, f"{ours:.2f}", f"{torchs:.2f}", f"{middle[0]:.2f}", spread, f"{middle[1]:.2f}"])
+    columns = ("Import", "Seconds", "torch alone", "Times torch alone", "Lowest to highest", "Processor's")
+    runs = [{"case": name, "ours": found[name].ours, "theirs": found[name].theirs} for name in found]
+    return {"columns": columns, "rows": rows, "runs": runs}
+
+
+def memory(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
+    """The table of peak memory, above networks and data, each side of each case in a process of its own."""
+    rows, ours = [], {}
+    for case in cases(device, options.only):
+        if f"{T} steps" in case.what:
+            continue  # what a step of DDIM needs, for four times as long
+        same = (case.model, case.side, case.what)
+        if same not in ours:
+            ours[same] = fresh.peak_bytes(case, "ours", options.threads) / 2**20
+        theirs = fresh.peak_bytes(case, "theirs", options.threads) / 2**20
+        size = f"{case.side}x{case.side}"
+        ratio = f"{theirs / ours[same]:.2f}" if ours[same] else "-"
+        row = [case.model.replace("_", "-"), size, case.what, case.peer, f"{ours[same]:.1f}", f"{theirs:.1f}", ratio]
+        rows.append(row)
+        _say(f"{case.name}: {row[4]} MiB against {row[5]}")
+    return {"columns": ("Model", "Size", "What", "Peer", "Ours, MiB", "Peer, MiB", "Ratio"), "rows": rows}
+
+
+def roofline_table(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
+    """The table of operations, bytes, the floor that they set and our share of it."""
+    limits = roofline.measure_limits(device, options.quick)
+    rates = f"a matrix product: {limits.operations / 1e9:.0f} Gflop/s; a copy: {limits.bytes / 1e9:.1f} GB/s"
+    _say(rates)
+    rows = []
+    for work in roofline.works(device, options.only, options.quick):
+        seconds = roofline.seconds(work.run, options.rounds) / work.units
+        floor = limits.floor(work.operations, work.bytes)
+        rows.append(
+            [
+                work.model.replace("_", "-"),
+                f"{work.side}x{work.side}",
+                work.what,
+                f"{work.operations / 1e9:.3f}",
+                f"{work.bytes / 1e6:.1f}",
+                "operations" if floor == work.operations / limits.operations else "bytes",
+                f"{1000 * floor:.3g}",
+                f"{1000 * seconds:.3g}",
+                f"{floor / seconds:.0%}",
+            ]
+        )
+    columns = ("Model", "Size", "What", "Gflop", "MB", "Bound by", "Floor, ms", "Ours, ms", "Share of the floor")
+    return {"title": f"What the machine allows ({rates})", "columns": columns, "rows": rows}
 
 
 def _say(text: str) -> None:
@@ -112,11 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     makers: dict[str, tuple[str, Callable[[], dict[str, object]]]] = {
         "training": ("Training steps beside a peer's", lambda: speed(options, device, "training")),
         "sampling": ("Sampling beside a peer's", lambda: speed(options, device, "sampling")),
+        "import": ("Imports beside torch's", lambda: imports(options)),
+        "memory": ("Peak memory beside a peer's", lambda: memory(options, device)),
+        "roofline": ("What the machine allows", lambda: roofline_table(options, device)),
     }
     for name in options.tables:
         title, make = makers[name]
         found = make()
-        columns, rows = found.pop("columns"), found.pop("rows")
+        columns, rows, title = found.pop("columns"), found.pop("rows"), found.pop("title", title)
         print(f"\n{title}\n", *records.lines(columns, rows), sep="\n", flush=True)
         if options.results is not None:
             kept = {**found, "rounds": options.rounds}
