@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed import fresh, records, roofline
+from benchmarks.speed import fresh, quality, records, roofline
 from benchmarks.speed.cases import MODELS, Case, T, cases
 from benchmarks.speed.interleaved import compare
 from genmodels import train
@@ -135,6 +135,14 @@ def roofline_table(options: argparse.Namespace, device: torch.device) -> dict[st
     return {"title": f"What the machine allows ({rates})", "columns": columns, "rows": rows}
 
 
+def quality_table(options: argparse.Namespace) -> dict[str, object]:
+    """The table of quality after 120 seconds of training on one thread; in a quick run, after some seconds."""
+    torch.set_num_threads(1)
+    models = [model for model in options.only if model in (*quality.GOALS, "vae")]
+    quick = {"seconds": 8.0, "seeds": quality.SEEDS[:1]} if options.quick else {}
+    return {"columns": quality.COLUMNS, "rows": quality.rows(models, **quick)}
+
+
 def _say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
@@ -147,6 +155,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="short runs and few rounds: to see that all works")
     parser.add_argument("--only", default=",".join(MODELS), help=f"some of {','.join(MODELS)}")
     parser.add_argument("--tables", default=",".join(TABLES), help=f"some of {','.join(TABLES)}")
+    parser.add_argument("--quality", action="store_true", help="instead of those: quality after 120 s (half an hour)")
     parser.add_argument("--rounds", type=int, help="default: 7, or 2 if quick")
     parser.add_argument("--threads", type=int, default=records.cores(), help="of torch; default: all cores")
     parser.add_argument("--results", type=Path, help="the folder to write to")
@@ -156,6 +165,8 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         if unknown := [one for one in chosen if one not in known]:
             parser.error(f"--{name}: unknown {', '.join(unknown)}; choose from {', '.join(known)}")
         setattr(options, name, chosen)
+    if options.quality:
+        options.tables, options.threads = ("quality",), 1
     options.rounds = options.rounds or (2 if options.quick else 7)
     whole = not options.quick and set(options.only) == set(MODELS)
     if options.results is None and whole:
@@ -177,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "sampling": ("Sampling beside a peer's", lambda: speed(options, device, "sampling")),
         "import": ("Imports beside torch's", lambda: imports(options)),
         "memory": ("Peak memory beside a peer's", lambda: memory(options, device)),
+        "quality": ("Quality after two minutes of one thread", lambda: quality_table(options)),
         "roofline": ("What the machine allows", lambda: roofline_table(options, device)),
     }
     for name in options.tables:
@@ -186,7 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{title}\n", *records.lines(columns, rows), sep="\n", flush=True)
         if options.results is not None:
             kept = {**found, "rounds": options.rounds}
-            result = records.record(title, "make bench", where, columns, rows, **kept)
+            command = "make bench ARGS=--quality" if options.quality else "make bench"
+            result = records.record(title, command, where, columns, rows, **kept)
             records.write(result, options.results / f"speed_{name}.json")
 
 
