@@ -3,7 +3,7 @@
 # make lab ARGS=--allow-root, make test ARGS="-k ledger", ...: ARGS goes to the command that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf check-book lighthouse test test-fast mutants fuzz bench-grader lint lab release weights formulas lock clean
+.PHONY: help setup book pdf check-book lighthouse test test-fast mutants fuzz bench bench-grader lint lab release weights formulas lock clean
 
 PY := .venv/bin/python
 export PYTHON
@@ -36,6 +36,9 @@ mutants: setup ## Give the checks every wrong answer, and record the kill rate f
 
 fuzz: setup ## Read 10,000 notebooks broken in every way, and kill the grader 20 times
 	@FUZZ_CASES=10000 KILLS=20 $(PY) -m pytest tests/autograder/test_fuzz.py tests/autograder/test_killed.py $(ARGS)
+
+bench: setup ## Time the models beside plain PyTorch and diffusers, interleaved, and write the book's tables
+	@$(PY) -m benchmarks.speed $(ARGS)
 
 bench-grader: setup ## Time the grader against plain nbgrader, interleaved
 	@$(PY) -m benchmarks.grader $(ARGS)

@@ -1,0 +1,108 @@
+"""A table on the terminal, and the same as a record that the book can show (`book/reference/checked.md`)."""
+
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+Cell = str | int | float
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor's name, as it gives it itself, or its architecture."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.machine()
+
+
+def machine(device: torch.device, threads: int) -> str:
+    """What a result depends on, in words: processor or GPU, cores, threads, and the versions of what was run."""
+    hardware = f"{processor()}, {cores()} cores, {threads} thread{'s' if threads > 1 else ''}"
+    if device.type == "cuda":
+        hardware = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}, {hardware}"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
+    with suppress(metadata.PackageNotFoundError):
+        versions += f", diffusers {metadata.version('diffusers')}"
+    return f"{hardware}, {versions}"
+
+
+def commit() -> str:
+    """The commit that was run, with a word if files had changed since; "unknown" outside of a clone."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def record(
+    title: str,
+    command: str,
+    where: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    **more: object,
+) -> dict[str, object]:
+    """A result with all that `book/_ext/checked.py` asks of one; ``more`` is kept beside it.
+
+    Raises
+    ------
+    ValueError
+        If a row has not one cell for each column.
+    """
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(f"a row must have {len(columns)} cells, one for each column, got {len(row)}: {row}")
+    return {
+        "title": title,
+        "command": command,
+        "machine": where,
+        "date": datetime.date.today().isoformat(),
+        "commit": commit(),
+        "columns": list(columns),
+        "rows": [list(row) for row in rows],
+        **more,
+    }
+
+
+def write(result: Mapping[str, object], path: Path) -> None:
+    """Write a record; a crash while writing leaves the old one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".partial")
+    draft.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+
+
+def lines(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
+    """The lines of a table in fixed width; columns of numbers stand to the right."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *texts]) for i in range(len(columns))]
+    right = [all(re.fullmatch(r"[-\d.,]+", row[i]) for row in texts) for i in range(len(columns))]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
+        return "  ".join(aligned).rstrip()
+
+    return [line(columns), line(["-" * width for width in widths]), *map(line, texts)]
