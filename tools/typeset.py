@@ -34,6 +34,7 @@ BESIDE = re.compile(
     r"([,.;:!?)\]”’]*)",
     re.DOTALL,
 )
+KEPT = 24  # letters
 # What MathJax adds in the browser alone. It makes small letters as tall as those of the text around them (1ex; in its
 # own fonts they are 0.43 em tall). MathML beside each formula is read out, not seen.
 STYLE = """
@@ -63,10 +64,12 @@ def typeset(pages: dict[Path, str], fonts: str) -> tuple[dict[Path, str], str]:
 
 
 def keep_together(page: str) -> str:
-    """The page with each formula in the text, and the punctuation that touches it, on one line."""
+    """The page with each formula in the text, and the punctuation that touches it, on one line: but for a formula that
+    may be as wide as a phone."""
 
     def keep(found: re.Match[str]) -> str:
-        return f'<span class="gm-keep">{found[0]}</span>' if found[1] or found[3] else found[0]
+        kept = (found[1] or found[3]) and found[2].count("<mjx-c ") <= KEPT
+        return f'<span class="gm-keep">{found[0]}</span>' if kept else found[0]
 
     return page if 'class="gm-keep"' in page else BESIDE.sub(keep, page)
 
