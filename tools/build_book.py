@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -25,6 +26,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from tools.mend_pages import mend_all  # noqa: E402
+
+# As the command jupyter-book. Its check of _config.yml would load grammars for forty kinds of addresses, of which none
+# stands there: two seconds of each build.
+JUPYTER_BOOK = """
+import sys
+sys.modules["rfc3987_syntax"] = None
+from jupyter_book.cli.main import main
+main()
+"""
 
 
 def library_hash(root: Path) -> str:
@@ -117,12 +127,11 @@ def build_book(build: Path, fresh: bool) -> int:
     if drop_stale_cache(build, library_hash(ROOT)):
         print("lib/ has changed since the last build: running every code cell anew")
 
-    jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    if not jupyter_book.is_file():
-        print(f"No jupyter-book beside {sys.executable}: run `make setup` first.", file=sys.stderr)
+    if importlib.util.find_spec("jupyter_book") is None:
+        print(f"No jupyter-book for {sys.executable}: run `make setup` first.", file=sys.stderr)
         return 2
     environment = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **os.environ}
-    command = [str(jupyter_book), "build", ".", "-W", "-n", "--keep-going"]
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if status:
         # Sphinx warns about a page only when it reads it: let the next build read every page again, or it would pass.

@@ -27,6 +27,14 @@ FORMULA = re.compile(
 LOADER = re.compile(
     r'\s*<script>window\.MathJax = .*?</script>|\s*<script [^>]*src="[^"]*/mathjax\.js[^"]*"[^>]*></script>'
 )
+# A formula in the text and the brackets, commas and stops at it: without a word between them no line ends there.
+BESIDE = re.compile(
+    r"([(\[“‘]*)"
+    r'(<span class="math notranslate nohighlight"><mjx-container(?:(?!</mjx-container>).)*</mjx-container></span>)'
+    r"([,.;:!?)\]”’]*)",
+    re.DOTALL,
+)
+KEPT = 24  # letters
 # What MathJax adds in the browser alone. It makes small letters as tall as those of the text around them (1ex; in its
 # own fonts they are 0.43 em tall). MathML beside each formula is read out, not seen.
 STYLE = """
@@ -49,10 +57,21 @@ def typeset(pages: dict[Path, str], fonts: str) -> tuple[dict[Path, str], str]:
     made = run_mathjax(formulas, fonts)
     drawn = dict(zip(formulas, made["html"], strict=True))
     after = {
-        path: LOADER.sub("", FORMULA.sub(lambda found: found[1] + drawn[tex_of(found)], page))
+        path: LOADER.sub("", keep_together(FORMULA.sub(lambda found: found[1] + drawn[tex_of(found)], page)))
         for path, page in pages.items()
     }
     return after, made["css"] + STYLE
+
+
+def keep_together(page: str) -> str:
+    """The page with each formula in the text, and the punctuation that touches it, on one line: but for a formula that
+    may be as wide as a phone."""
+
+    def keep(found: re.Match[str]) -> str:
+        kept = (found[1] or found[3]) and found[2].count("<mjx-c ") <= KEPT
+        return f'<span class="gm-keep">{found[0]}</span>' if kept else found[0]
+
+    return page if 'class="gm-keep"' in page else BESIDE.sub(keep, page)
 
 
 def run_mathjax(formulas: list[tuple[str, bool]], fonts: str) -> dict:

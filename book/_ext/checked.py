@@ -1,8 +1,9 @@
 """The figures of the page "How this book is checked", counted from the repository when the book is built.
 
 ``{checked} equations`` counts what the ledger knows; ``exercises`` reads the released notebooks and the record of the
-last run of the wrong answers (`make mutants`); ``attacks`` counts the hostile submissions; ``benchmarks`` shows what
-lies in `benchmarks/results/`. A record that can't be read is a warning, which fails the build.
+last run of the wrong answers (`make mutants`); ``attacks`` counts the hostile submissions; ``pages`` shows the record
+of the last look at every page (`make check-book ARGS=--record`); ``benchmarks`` shows what lies in
+`benchmarks/results/`. A record that can't be read is a warning, which fails the build.
 """
 
 from __future__ import annotations
@@ -210,6 +211,28 @@ def attack_figures(root: Path) -> list[nodes.Node]:
     ]
 
 
+# ------------------------------------------------------------------ the pages
+
+
+def page_figures(root: Path) -> list[nodes.Node]:
+    record = read_record(root / "tests" / "book" / "pages.json", ("date", "commit", "pages", "figures"))
+    pages, figures = record["pages"], record["figures"]
+    weights = sorted((page["bytes"], name) for name, page in pages.items())
+    heaviest, name = weights[-1]
+    said = (
+        f"On {record['date']}, at commit {record['commit']}, all {len(pages)} pages passed, and so did all "
+        f"{len(figures)} figures with handles. Before anyone scrolls, the page in the middle loads "
+        f"{weights[len(weights) // 2][0] / 1000:.0f} KB, gzipped, and the heaviest, {name}, "
+        f"{heaviest / 1000:.0f} KB; no page makes more than {max(page['requests'] for page in pages.values())} "
+        "requests. The largest layout shift is "
+        f"{max(page['shift 1280'] for page in pages.values()):.3f} in a wide window and "
+        f"{max(page['shift 390'] for page in pages.values()):.3f} in a narrow one. What a frame of a figure took, in "
+        "milliseconds, is the median of many; it depends on the machine."
+    )
+    rows = [[figure, f"{frame['1280']:.1f}", f"{frame['390']:.1f}"] for figure, frame in sorted(figures.items())]
+    return [nodes.paragraph(text=said), table(["figure", "1280 pixels", "390 pixels"], rows)]
+
+
 # ------------------------------------------------------------------ the benchmarks
 
 
@@ -257,7 +280,12 @@ def table(head: list, rows: list[list]) -> nodes.table:
     return nodes.table("", group)
 
 
-FIGURES = {"exercises": exercise_figures, "attacks": attack_figures, "benchmarks": benchmark_figures}
+FIGURES = {
+    "exercises": exercise_figures,
+    "attacks": attack_figures,
+    "pages": page_figures,
+    "benchmarks": benchmark_figures,
+}
 
 
 class figures(nodes.General, nodes.Element):
@@ -265,7 +293,7 @@ class figures(nodes.General, nodes.Element):
 
 
 class Checked(SphinxDirective):
-    """``{checked} equations``, ``exercises``, ``attacks`` or ``benchmarks``."""
+    """``{checked} equations``, ``exercises``, ``attacks``, ``pages`` or ``benchmarks``."""
 
     required_arguments = 1
 

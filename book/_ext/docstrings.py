@@ -7,10 +7,12 @@ such as (B, *data_shape) is not taken for the start of emphasis.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 
 from ledger import LedgerError, labels
+from sphinx.ext import viewcode
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -65,7 +67,15 @@ def _alias(app, env, node, content):
     return content if named is not None and not isinstance(named, type) else None
 
 
+def _file_of(app, module):
+    """Where a module lies. At every build viewcode asks this of all, and it would import them, and torch with them."""
+    package, *parts = module.split(".")
+    place = Path(importlib.util.find_spec(package).origin).parent.joinpath(*parts)
+    return str(place / "__init__.py" if place.is_dir() else place.with_suffix(".py"))
+
+
 def setup(app):
+    viewcode.get_module_filename = _file_of
     app.connect("missing-reference", _alias)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _process)

@@ -12,7 +12,8 @@ its description: this is what print and a browser without JavaScript show. `book
 classic script (modules do not load from file://), replaces it with the figure. It is loaded only on the pages
 that hold the figure, after `common.js`, which all figures share, `<part>.js`, which those named `<part>-...` share, and
 `<figure>-weights.js`, if there are such. What is too large for that, `<figure>-data.js`, the figure itself loads when
-the reader comes near (`lazyFigure` of `common.js`).
+the reader comes near (`lazyFigure` of `common.js`). What the caption says of moving the figure, as in
+``[Drag the point.]{.gm-screen}``, is left out of print.
 `{numref}` counts the figure among the page's other figures.
 """
 

@@ -154,7 +154,7 @@ class Selfcheck(SphinxDirective):
         data["right"] = rights[0]
         for number, child in enumerate(parts):
             letter = LETTERS[number]
-            body += check_option("", *child["label"], name=name, number=number, letter=letter)
+            body += check_option("", "", *child["label"], name=name, number=number, letter=letter)
             key = f"{letter} is {child['role']}."
             answer += check_why("", *keyed(key, child), of=str(number))
 

@@ -73,7 +73,7 @@ def rows(root: Path) -> list[Row]:
                 raise NotationError(f"{where}: a row has four cells, and formulas in the first")
             if unknown := {kind for _, kind in symbols if kind and kind not in KINDS}:
                 raise NotationError(f"{where}: the colours are {', '.join(KINDS)}, not {', '.join(unknown)}")
-            targets = re.findall(r"\]\(([^)#]+)\.md\)", cells[3])
+            targets = re.findall(r"\]\(([^)#]+)\.(?:md|ipynb)\)", cells[3])
             pages = tuple(posixpath.normpath(posixpath.join(posixpath.dirname(PAGE), target)) for target in targets)
             found.append(Row(section, number, tuple(symbols), pages))
     if len({row.id for row in found}) < len(found):

@@ -77,6 +77,15 @@ def test_text_is_measured_against_what_lies_behind_its_letters():
     line = page.copy()
     line[5] = 0.5  # so does a thin line through the word
     assert check_book.text_contrast(ink, painted(line), line) == pytest.approx(21)
+    thick = page.copy()
+    thick[3:9] = 0.5  # a beam is no line
+    assert check_book.text_contrast(ink, painted(thick), thick) == pytest.approx(5.3, abs=0.1)
+    lines = page.copy()
+    lines[::2] = 0.4  # nor are many of them
+    assert check_book.text_contrast(ink, painted(lines), lines) < 4.5
+    one = page.copy()
+    one[:, 15:] = 0.4  # one of three letters stands on a bar
+    assert check_book.text_contrast(ink, painted(one), one) < 4.5
     behind = page.copy()
     behind[:, :11] = 0.4  # half of the word stands on a bar
     assert check_book.text_contrast(ink, painted(behind), behind) < 4.5

@@ -11,6 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.plugins.ledger import book_ledger
+from tools import check_book
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,6 +106,28 @@ def test_an_attack_of_a_new_kind_asks_to_be_explained(checked, tmp_path):
     (folder / "charm_one.py").touch()
     with pytest.raises(checked.CheckedError, match="ATTACKS what the files named charm_"):
         checked.attack_figures(tmp_path)
+
+
+def test_what_the_look_at_the_pages_records_is_what_the_page_shows(checked, tmp_path, monkeypatch):
+    monkeypatch.setattr(check_book, "RECORD", tmp_path / "tests" / "book" / "pages.json")
+    check_book.RECORD.parent.mkdir(parents=True)
+    views = [
+        check_book.View("book/a", "light", 1280, weight=200_000, requests=20, shift=0.01),
+        check_book.View("book/a", "dark", 390, weight=210_400, requests=21, shift=0.02),
+        check_book.View("book/b", "light", 1280, weight=90_000, requests=30, shift=0.003),
+    ]
+    frames = [check_book.Frame("bell", "book/a", width, took) for width, took in ((1280, 7.04), (390, 5))]
+    check_book.write_record(views, frames)
+    said = text(checked.page_figures(tmp_path))
+    for part in (
+        "all 2 pages passed, and so did all 1 figures",
+        "the heaviest, book/a, 210 KB; no page makes more than 30 requests",
+        "0.010 in a wide window and 0.020 in a narrow one",
+        "bell",
+        "7.0",
+        "5.0",
+    ):
+        assert part in said
 
 
 RESULT = {

@@ -28,6 +28,8 @@ EXPLAINED = [
     ("t^2", FORWARD, [(DIFFUSION, "t")]),
     ("x_{t-1}", "notebooks/diffusion/process", [(DIFFUSION, "x_t")]),
     ("x_t", ELBO, [(EVERYWHERE, "x_i")]),  # no step there: an index of x
+    ("z_k", "book/1-vae/likelihood", [(VAE, "z_k")]),
+    ("z_k", "notebooks/vae/bound", [(VAE, "z_k")]),  # a row may be limited to notebooks as well as to chapters
     ("D", ELBO, [(VAE, "D")]),
     ("D", GAME, [(GAN, "D")]),
     (r"\ell", ELBO, [(VAE, r"\ell")]),

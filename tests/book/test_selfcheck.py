@@ -4,6 +4,7 @@ import functools
 import itertools
 import math
 import re
+import shutil
 
 import pytest
 import torch
@@ -29,6 +30,9 @@ No: it is not.
 :::
 :::{right} The letter `y`
 Yes.
+:::
+:::{wrong} $y$, a letter
+No: that is a number.
 :::
 :::::
 
@@ -133,9 +137,13 @@ def test_what_needs_javascript_is_not_shown_without(page):
 def test_a_choice_explains_each_option_by_its_letter(page):
     check = page.find(id="check-colour")
     assert check["data-right"] == "1"
-    assert [label.get_text() for label in check.find_all("label")] == ["AThe letter x", "BThe letter y"]
+    assert [label.get_text() for label in check.find_all("label")] == [
+        "AThe letter x",
+        "BThe letter y",
+        r"C\(y\), a letter",
+    ]
     texts = [why.get_text().strip() for why in check.find_all(class_="gm-check-why")]
-    assert texts == ["A is wrong. No: it is not.", "B is right. Yes."]
+    assert texts == ["A is wrong. No: it is not.", "B is right. Yes.", "C is wrong. No: that is a number."]
 
 
 def test_a_number_shows_its_answer_and_explains_what_mistakes_give(page):
@@ -171,6 +179,26 @@ def test_a_table_has_a_named_list_in_each_cell_and_a_reason_for_it(page):
     assert [option.text for option in cells[0].find_all("option")] == ["choose", "4", "6"]
     assert [why["data-of"] for why in check.find_all(class_="gm-check-why")] == [c["data-cell"] for c in cells]
     assert "Fly: 6. As the ledger says." in check.details.get_text()
+
+
+def test_a_change_of_the_extension_reaches_pages_that_have_not_changed(tmp_path):
+    """Sphinx reads a page anew when its source has changed, and not when what it is read with has."""
+    extensions = shutil.copytree(ROOT / "book" / "_ext", tmp_path / "extensions")
+    book = tmp_path / "book"
+    book.mkdir()
+    small_book(book, KINDS, tests="")
+    conf = (book / "conf.py").read_text().replace(str(ROOT / "book" / "_ext"), str(extensions))
+    (book / "conf.py").write_text(conf + 'extensions += ["selfcheck", "reread"]\n')
+    status, output, html = build(book)
+    assert status == 0, output
+    before = (html / "index.html").read_text()
+    changed = extensions / "selfcheck.py"
+    changed.write_text(changed.read_text().replace("Check yourself", "Ask yourself"))
+    status, output, html = build(book)
+    assert status == 0, output
+    assert "Ask yourself" not in before
+    assert (html / "index.html").read_text().count("Ask yourself") == before.count("Check yourself") > 0
+    assert "0 added, 0 changed, 0 removed" in build(book)[1]  # and once is enough
 
 
 def test_the_overview_lists_the_questions_of_each_page(page):

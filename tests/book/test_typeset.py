@@ -1,5 +1,6 @@
 """Formulas that are set in type while the book is built."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,14 @@ def test_formulas_are_found_as_they_were_written():
 def test_a_page_is_set_for_those_who_see_and_for_those_who_listen_and_needs_no_script():
     pages, css = typeset.typeset({Path("page"): PAGE}, "../fonts")
     page = pages[Path("page")]
+    assert page.count("--gm-ems: ") == 1  # of the displayed one, for where there is less room
     assert page.count("<mjx-container") == page.count("<math ") == page.count('aria-hidden="true"') == 2
     assert "<mi>x</mi><mn>0</mn></msub><mo>&lt;</mo><mn>1</mn></math>" in page
     assert '<span class="eqno">(1)' in page
     assert "<script" not in page
     assert "mjx-c.mjx-c1D465.TEX-I::before" in css
     assert "../fonts/MathJax_Main-Regular.woff" in css
+    assert re.search(r'Let <span class="gm-keep"><span class="math (?:(?!</span>).)*</span>\.</span></p>', page)
     again, _ = typeset.typeset(pages, "../fonts")
     assert again == pages
 

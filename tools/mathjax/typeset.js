@@ -98,6 +98,9 @@ function note(node, args = null) {
 
 // ---------------------------------------------------------------- setting
 
+/** How many of its own ems the formula that was set last is wide: the style sheet sets it smaller where there is less room. */
+const width = ({ output, document }) => output.getBBox(output.math, document).w.toFixed(2);
+
 // Without noerrors and noundefined, which would set a wrong formula in red and go on.
 require("./es5/node-main.js").init({
   loader: {
@@ -118,6 +121,7 @@ require("./es5/node-main.js").init({
       // What is drawn is silent; beside it, out of sight, stands the formula for those who listen.
       adaptor.setAttribute(adaptor.firstChild(box), "aria-hidden", "true");
       adaptor.setStyle(box, "position", "relative");
+      if (display) adaptor.setStyle(box, "--gm-ems", width(MathJax.startup));
       const math = MathJax.tex2mml(tex, { display }).replace(/>\s+</g, "><").replace(/ data-mjx-\w+="[^"]*"/g, "");
       return adaptor.outerHTML(box).replace(/<\/mjx-container>$/, `<mjx-assistive-mml>${math}</mjx-assistive-mml>$&`);
     } catch (error) {

@@ -36,6 +36,47 @@
 
   const line = (points) => "M" + points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
 
+  // Curves over the same places: what is written of x is written once, and only the heights for each curve.
+  function over(places) {
+    const begun = places.map((x, i) => `${i ? "L" : "M"}${x.toFixed(1)} `);
+    return (height) => {
+      let d = "";
+      for (let i = 0; i < begun.length; i++) d += begun[i] + height(i).toFixed(1);
+      return d;
+    };
+  }
+
+  // A drawing is changed once a frame, and changing it costs the browser more than comparing it: these two write only what
+  // differs. `setAll` gives a node attributes, `refresh` makes its children what is given, each where it already stands if it can.
+  function setAll(node, attributes) {
+    for (const [key, value] of Object.entries(attributes)) {
+      if (node.getAttribute(key) !== String(value)) node.setAttribute(key, value);
+    }
+  }
+
+  function refresh(parent, ...nodes) {
+    nodes.forEach((node, i) => {
+      const old = parent.childNodes[i];
+      if (!old) parent.append(node);
+      else if (old.nodeName !== node.nodeName) old.replaceWith(node);
+      else become(old, node);
+    });
+    while (parent.childNodes.length > nodes.length) parent.lastChild.remove();
+  }
+
+  function become(old, node) {
+    if (old.nodeType === Node.TEXT_NODE) {
+      if (old.data !== node.data) old.data = node.data;
+      return;
+    }
+    for (const name of old.getAttributeNames()) if (!node.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of node.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    refresh(old, ...node.childNodes);
+  }
+
+  // A drawing at its real size in pixels.
+  const fit = (plot, width, height) => setAll(plot, { viewBox: `0 0 ${width} ${height}`, height });
+
   function whole(from, to, step = 1) {
     const values = [];
     for (let value = from; value <= to; value += step) values.push(value);
@@ -188,6 +229,7 @@
     const status = find("[role=status]");
     const inputs = Object.fromEntries(Object.keys(ranges).map((key) => [key, find(`input[name=${key}]`)]));
     const handles = {};
+    let outputs = [];
     let state = { ...spec.start };
     let width = 0;
 
@@ -200,19 +242,19 @@
       pending = 0;
       const values = spec.values(state);
       draw(state, values, width);
-      for (const output of ui.querySelectorAll("output")) {
-        const key = output.dataset.out;
+      for (const { node, key } of outputs) {
         const value = key in ranges ? slide.print(state[key], ranges[key]) : values[key];
-        output.textContent = typeof value === "number" ? print(value) : value;
+        const text = String(typeof value === "number" ? print(value) : value);
+        if (node.textContent !== text) node.textContent = text;
       }
       for (const [key, input] of Object.entries(inputs)) {
-        input.value = slide.to(state[key], ranges[key]);
-        input.setAttribute("aria-valuetext", slide.print(state[key], ranges[key]));
+        const to = String(slide.to(state[key], ranges[key]));
+        if (input.value !== to) input.value = to;
+        setAll(input, { "aria-valuetext": slide.print(state[key], ranges[key]) });
       }
       for (const [key, { node }] of Object.entries(handles)) {
         if (!(key in ranges)) continue;
-        node.setAttribute("aria-valuenow", Number(state[key].toFixed(3)));
-        node.setAttribute("aria-valuetext", slide.print(state[key], ranges[key]));
+        setAll(node, { "aria-valuenow": Number(state[key].toFixed(3)), "aria-valuetext": slide.print(state[key], ranges[key]) });
       }
       // Said once the reader has stopped moving, or a screen reader would never come to an end.
       clearTimeout(spoken);
@@ -288,7 +330,7 @@
 
     function place(key, x, y) {
       Object.assign(handles[key], { x, y });
-      handles[key].node.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
+      setAll(handles[key].node, { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` });
     }
 
     function nearest(plot, event) {
@@ -338,6 +380,7 @@
       id, find, set, glide, handle, slider, place, nearest, drag, dragSideways, state: () => state, stop: () => stop(),
       redraw: redrawSoon,
     });
+    outputs = Array.from(ui.querySelectorAll("output"), (node) => ({ node, key: node.dataset.out }));
     stage.append(ui);
     stage.classList.add("gm-live-on");
     // Everything is drawn at its real size in pixels, so that its text has the same size on a phone.
@@ -353,6 +396,7 @@
 
   window.genmodelsLive = window.genmodelsLive || {};
   window.genmodelsLive.common = {
-    clamp, print, scientific, svg, line, paint, whole, ticks, slide, nudge, figure, lazyFigure, unpack, LETTERS,
+    clamp, print, scientific, svg, line, over, setAll, refresh, fit, paint, whole, ticks, slide, nudge, figure, lazyFigure, unpack,
+    LETTERS,
   };
 })();

@@ -5,7 +5,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, line, whole, ticks, nudge, figure } = window.genmodelsLive.common;
+  const { clamp, print, svg, line, over, setAll, refresh, fit, whole, ticks, nudge, figure } = window.genmodelsLive.common;
   const T = 20;
   const { alpha, alphaBar, beta } = window.genmodelsLive.dif.cosine(T);
   const DATA = [{ weight: 0.3, mean: -1, variance: 0.04 }, { weight: 0.7, mean: 1, variance: 0.04 }];
@@ -16,6 +16,16 @@
   const point = (mean) => [{ weight: 1, mean, variance: 0 }];
   const logNormal = (x, mean, variance) => -0.5 * (Math.log(2 * Math.PI * variance) + (x - mean) ** 2 / variance);
   const density = (parts, x) => parts.reduce((sum, { weight, mean, variance }) => sum + weight * Math.exp(logNormal(x, mean, variance)), 0);
+
+  // The same at many places, with what does not depend on the place computed once for each part.
+  function densities(parts, places) {
+    const found = new Float64Array(places.length);
+    for (const { weight, mean, variance } of parts) {
+      const highest = weight / Math.sqrt(2 * Math.PI * variance);
+      for (let i = 0; i < found.length; i++) found[i] += highest * Math.exp(-0.5 * (places[i] - mean) ** 2 / variance);
+    }
+    return found;
+  }
 
   function moments(parts) {
     const mean = parts.reduce((sum, part) => sum + part.weight * part.mean, 0);
@@ -68,7 +78,7 @@
   };
   const START = { t: 7, xt: -0.1, x0: 1 };
   const X = { min: -3.2, max: 3.2 };
-  const GRID = whole(0, 320).map((i) => X.min + (X.max - X.min) * i / 320);
+  const GRID = Float64Array.from(whole(0, 320), (i) => X.min + (X.max - X.min) * i / 320);
   const HIGHEST = { min: 0.6, max: 2.6 }; // a density beyond it runs out of the picture
   const NAMES = {
     alone: "<i>q</i>(<i>x</i><sub><i>t</i>−1</sub>)",
@@ -80,16 +90,17 @@
 
   function build({ id, find, set, handle, slider, place, nearest, drag, state, stop }) {
     const ridges = svg("g");
-    const over = svg("g");
+    const moving = svg("g");
     const end = handle("end", { "aria-label": "x t, the end of the walk", "aria-valuemin": RANGES.xt.min, "aria-valuemax": RANGES.xt.max });
     const plot = svg("svg", { role: "group", "aria-label": "Plot over x and t", "aria-describedby": `${id}-text` },
-      ridges, over, slider("x0", "x 0, the beginning of the walk"), end);
+      ridges, moving, slider("x0", "x 0, the beginning of the walk"), end);
     find(".gm-live-plot").append(plot);
 
     let box = {};
     const x = (value) => box.left + (value - X.min) / (X.max - X.min) * (box.right - box.left);
     const row = (s) => box.zero + box.gap * s;
-    const ridge = (s) => line(GRID.map((value) => [x(value), row(s) - box.unit * density(noised(DATA, s), value)]));
+    let trace = null;
+    let drawn = []; // the density of x_t at each t, drawn
 
     // What stays as it is until the width changes: the density of x_t at each t, and the axes.
     function resize(width) {
@@ -97,11 +108,15 @@
       const [zero, gap, unit, high] = small ? [72, 9, 36, 130] : [88, 10, 48, 150];
       const top = zero + T * gap + 42;
       box = { left: 34, right: width - 6, zero, gap, unit, top, base: top + high };
-      plot.setAttribute("viewBox", `0 0 ${width} ${box.base + 26}`);
-      plot.setAttribute("height", box.base + 26);
-      ridges.replaceChildren(
+      fit(plot, width, box.base + 26);
+      trace = over(Array.from(GRID, x));
+      drawn = whole(0, T).map((s) => {
+        const found = densities(noised(DATA, s), GRID);
+        return trace((i) => row(s) - box.unit * found[i]);
+      });
+      refresh(ridges,
         svg("clipPath", { id: `${id}-panel` }, svg("rect", { x: box.left, y: box.top, width: box.right - box.left, height: box.base - box.top })),
-        ...whole(0, T).map((s) => svg("path", { class: "gm-f-ridge", d: ridge(s) })),
+        ...drawn.map((d) => svg("path", { class: "gm-f-ridge", d })),
         svg("g", { class: "gm-axis" },
           ...whole(0, T, 5).map((s) => svg("text", { class: "gm-axis-last", x: box.left - 8, y: row(s) + 4 }, String(s))),
           svg("text", { class: "gm-axis-name", x: box.left - 8, y: row(0) - 18 }, "t"),
@@ -113,9 +128,10 @@
       );
     }
 
-    function curve(name, parts, y) {
-      const { mean, sd } = moments(parts);
-      const d = sd > 0 ? line(GRID.map((value) => [x(value), y(density(parts, value))])) : line([[x(mean), box.base], [x(mean), box.top]]);
+    // A point has no density: it is a line from top to bottom.
+    function curve(name, parts, found, y) {
+      const place = x(parts[0].mean);
+      const d = found ? trace((i) => y(found[i])) : line([[place, box.base], [place, box.top]]);
       return svg("path", { class: `gm-f-${name}`, d, "clip-path": `url(#${id}-panel)` });
     }
 
@@ -125,28 +141,28 @@
       drawnAt = width;
       const { t, xt, x0 } = now;
       const found = answers(now);
-      const peaks = Object.values(found).filter((parts) => parts[0].variance > 0).flatMap((parts) => GRID.map((value) => density(parts, value)));
-      const highest = clamp(1.08 * Math.max(...peaks), HIGHEST);
+      const heights = Object.fromEntries(Object.entries(found)
+        .map(([name, parts]) => [name, parts[0].variance > 0 ? densities(parts, GRID) : null]));
+      const highest = clamp(1.08 * Math.max(...Object.values(heights).map((each) => (each ? Math.max(...each) : 0))), HIGHEST);
       const y = (p) => box.base - p / highest * (box.base - box.top);
       const way = between(now);
       const edge = (sign) => way.map(({ mean, variance }, s) => [x(mean + sign * Math.sqrt(variance)), row(s)]);
       // x_t's name stands away from the band, unless there is no room.
       const room = Math.min(x(xt) - box.left, box.right - x(xt)) > 30;
       const side = (room ? way[t - 1].mean > xt : xt > 0) ? -1 : 1;
-      over.replaceChildren(
-        svg("path", { class: "gm-f-before", d: ridge(t - 1) }),
+      refresh(moving,
+        svg("path", { class: "gm-f-before", d: drawn[t - 1] }),
         svg("path", { class: "gm-f-band", d: line([...edge(-1), ...edge(1).reverse()]) + "Z" }),
         svg("path", { class: "gm-f-way", d: line(way.map(({ mean }, s) => [x(mean), row(s)])) }),
         svg("path", { class: "gm-g-half", d: line([[x(xt), row(t)], [x(xt), box.base]]) }),
         svg("circle", { class: "gm-f-dot", cx: x(way[t - 1].mean).toFixed(1), cy: row(t - 1), r: 3.5 }),
-        ...["alone", "image", "step", "posterior"].map((name) => curve(name, found[name], y)),
+        ...["alone", "image", "step", "posterior"].map((name) => curve(name, found[name], heights[name], y)),
         svg("text", { class: "gm-f-name gm-f-name-x0", x: x(x0) + 12, y: row(0) - 8 }, "x₀"),
         svg("text", { class: "gm-f-name gm-f-name-xt", x: x(xt) + 12 * side, y: row(t) + 5, "text-anchor": side < 0 ? "end" : "start" }, "xₜ"),
       );
       place("x0", x(x0), row(0));
       place("end", x(xt), row(t));
-      end.setAttribute("aria-valuenow", Number(xt.toFixed(3)));
-      end.setAttribute("aria-valuetext", `x t ${print(xt, 2)} at t ${t}`);
+      setAll(end, { "aria-valuenow": Number(xt.toFixed(3)), "aria-valuetext": `x t ${print(xt, 2)} at t ${t}` });
     }
 
     end.addEventListener("keydown", (event) => {

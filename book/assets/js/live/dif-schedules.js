@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { clamp, scientific, svg, line, paint, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, scientific, svg, line, paint, whole, ticks, figure, refresh } = window.genmodelsLive.common;
   const { linear, cosine, endsInNoise, MOST_SNR_AT_END } = window.genmodelsLive.dif;
   // The first image of the training digits, in sixteenths, and noise for each of its pixels.
   const DIGIT = [
@@ -78,7 +78,7 @@
       plot.querySelector("clipPath").replaceChildren(...PANELS.map(({ top, base }) =>
         svg("rect", { x: box.left, y: top - 2, width: box.right - box.left + 2, height: base - top + 4 })));
       const times = whole(0, 200).map((i) => Math.round(i / 200 * T)).filter((t, i, all) => t > 0 && t !== all[i - 1]);
-      under.replaceChildren(...PANELS.map((panel) => {
+      refresh(under, ...PANELS.map((panel) => {
         const { name, top, base, log, low, marks, rules = [], text } = panel;
         const level = (value) => height(panel, log ? 10 ** value : value);
         return svg("g", {},
@@ -108,7 +108,7 @@
       if (drawnAs !== `${width} ${T} ${betaT}`) panels(width, now);
       drawnAs = `${width} ${T} ${betaT}`;
       const at = box.left + values.t / T * (box.right - box.left);
-      over.replaceChildren(
+      refresh(over,
         svg("line", { class: "gm-s-cursor", x1: at, x2: at, y1: PANELS[0].top, y2: BOTTOM }),
         ...PANELS.flatMap((panel) => NAMES.map((kind) => [kind, height(panel, values[kind][panel.name])])
           .filter(([, y]) => y <= panel.base + 1 && y >= panel.top - 1)

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, print, svg, over, setAll, refresh, fit, whole, ticks, figure } = window.genmodelsLive.common;
   const MODEL = { w: 1, s2: 1 };
   const LOG_2PI = Math.log(2 * Math.PI);
 
@@ -85,51 +85,60 @@
       glide({ mu: mean, sigma: Math.sqrt(variance) });
     });
 
-    return function draw({ x, mu, sigma }, values, width) {
-      const exact = posterior(x);
+    // What stays as it is until the width changes: the axis, the places of the curves, how long the names are.
+    const GRID = whole(0, 240).map((i) => Z.min + (Z.max - Z.min) * i / 240);
+    let box = {};
+    let trace = null;
+    let rooms = {};
+    const at = (z) => box.left + (z - Z.min) / (Z.max - Z.min) * (box.right - box.left);
+
+    function resize(width) {
       const height = width < 480 ? 210 : 250;
-      const box = { left: 8, right: width - 8, top: 22, bottom: height - 26 };
-      const variance = sigma ** 2;
-      const peaks = { prior: density(0, 0, 1), exact: density(0, 0, exact.variance), q: density(0, 0, variance) };
-      const top = Math.max(peaks.exact, peaks.q) * 1.08;
-      const at = (z) => box.left + (z - Z.min) / (Z.max - Z.min) * (box.right - box.left);
+      box = { width, left: 8, right: width - 8, top: 22, bottom: height - 26 };
       zPerPixel = (Z.max - Z.min) / (box.right - box.left);
-      const y = (p) => box.bottom - p / top * (box.bottom - box.top);
-      const grid = whole(0, 240).map((i) => Z.min + (Z.max - Z.min) * i / 240);
-      const path = (mean, v) => line(grid.map((z) => [at(z), y(density(z, mean, v))]));
-      plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      plot.setAttribute("height", height);
-      curves.prior.setAttribute("d", path(0, 1));
-      curves.exact.setAttribute("d", path(exact.mean, exact.variance));
-      curves.q.setAttribute("d", path(mu, variance));
-      fill.setAttribute("d", `${path(mu, variance)}L${box.right} ${box.bottom}L${box.left} ${box.bottom}Z`);
-      axis.replaceChildren(
+      trace = over(GRID.map(at));
+      fit(plot, width, height);
+      refresh(axis,
         svg("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
         ...ticks({ values: whole(Z.min + 1, Z.max - 1), at, y: box.bottom }),
         svg("text", { x: box.right - 2, y: box.bottom + 18, class: "gm-axis-name" }, "z"),
       );
+      rooms = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, text.getComputedTextLength()]));
+    }
+
+    return function draw({ x, mu, sigma }, values, width) {
+      if (width !== box.width) resize(width);
+      const exact = posterior(x);
+      const variance = sigma ** 2;
+      const peaks = { prior: density(0, 0, 1), exact: density(0, 0, exact.variance), q: density(0, 0, variance) };
+      const top = Math.max(peaks.exact, peaks.q) * 1.08;
+      const y = (p) => box.bottom - p / top * (box.bottom - box.top);
+      const path = (mean, v) => trace((i) => y(density(GRID[i], mean, v)));
+      const ofQ = path(mu, variance);
+      setAll(curves.prior, { d: path(0, 1) });
+      setAll(curves.exact, { d: path(exact.mean, exact.variance) });
+      setAll(curves.q, { d: ofQ });
+      setAll(fill, { d: `${ofQ}L${box.right} ${box.bottom}L${box.left} ${box.bottom}Z` });
       place("mu", at(mu), y(peaks.q));
       place("sigma", at(mu + sigma), y(density(sigma, 0, variance)));
-      name({ mu, sigma }, box, at, y, exact, peaks);
+      name({ mu, sigma }, y, exact, peaks);
       drawBar(values, width);
     };
 
     // Names stand at their curves: the posterior's and q's away from each other, the prior's on its free flank.
-    function name({ mu, sigma }, box, toPixels, y, exact, peaks) {
+    function name({ mu, sigma }, y, exact, peaks) {
       const left = mu < exact.mean;
-      const put = (text, z, p, anchor, dx, dy) => {
-        const room = text.getComputedTextLength();
+      const put = (key, z, p, anchor, dx, dy) => {
+        const room = rooms[key];
         const [min, max] = anchor === "end" ? [box.left + room, box.right] : [box.left, box.right - room];
-        text.setAttribute("text-anchor", anchor);
-        text.setAttribute("x", clamp(toPixels(z) + dx, { min, max }));
-        text.setAttribute("y", Math.max(12, y(p) + dy));
+        setAll(texts[key], { "text-anchor": anchor, x: clamp(at(z) + dx, { min, max }).toFixed(1), y: Math.max(12, y(p) + dy).toFixed(1) });
       };
-      put(texts.q, mu, peaks.q, left ? "end" : "start", left ? -14 : 14, -3);
+      put("q", mu, peaks.q, left ? "end" : "start", left ? -14 : 14, -3);
       const side = Math.sqrt(exact.variance) * 0.75 * (left ? 1 : -1);
-      put(texts.exact, exact.mean + side, density(side, 0, exact.variance), left ? "start" : "end", left ? 8 : -8, -4);
+      put("exact", exact.mean + side, density(side, 0, exact.variance), left ? "start" : "end", left ? 8 : -8, -4);
       const flank = left ? -2 : 2;
       const away = Math.abs(mu - flank) < 1.3 && sigma < 1.6 ? -flank : flank;
-      put(texts.prior, away, density(away, 0, 1), away < 0 ? "end" : "start", away < 0 ? -4 : 4, -8);
+      put("prior", away, density(away, 0, 1), away < 0 ? "end" : "start", away < 0 ? -4 : 4, -8);
     }
 
     function drawBar(values, width) {
@@ -137,8 +146,7 @@
       const box = { left: 8, right: width - 8, top: 24, bottom: 46 };
       const at = (nats) => box.left + (clamp(nats, NATS) - NATS.min) / (NATS.max - NATS.min) * (box.right - box.left);
       const [elbo, full] = [at(values.elbo), at(values.logProb)];
-      bar.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      bar.setAttribute("height", height);
+      fit(bar, width, height);
       const parts = [
         svg("rect", { x: box.left, y: box.top, width: Math.max(0, elbo - box.left), height: box.bottom - box.top, class: "gm-b-elbo" }),
         svg("rect", { x: elbo, y: box.top, width: Math.max(0, full - elbo), height: box.bottom - box.top, class: "gm-b-gap" }),
@@ -152,7 +160,7 @@
         values: whole(NATS.min, NATS.max, 2), at, y: box.bottom, flush: true,
         text: (nats) => print(nats, 0) + (nats === NATS.max ? " nats" : ""),
       });
-      bar.replaceChildren(svg("g", { class: "gm-axis" }, ...scale), ...parts);
+      refresh(bar, svg("g", { class: "gm-axis" }, ...scale), ...parts);
     }
   }
 

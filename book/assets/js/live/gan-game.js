@@ -5,7 +5,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, scientific, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, print, scientific, svg, line, whole, ticks, figure, refresh, fit } = window.genmodelsLive.common;
   const DATA = { means: [-1.5, 1.5], sigma: 0.5 }; // half the mass each
   const LOG_2PI = Math.log(2 * Math.PI);
 
@@ -112,9 +112,8 @@
       const d = (share) => rows.zero - share * (rows.zero - rows.one);
       const grid = whole(0, 350).map((i) => X.min + (X.max - X.min) * i / 350);
       const curve = (f, scale) => line(grid.map((x) => [at(x), scale(f(x))]));
-      plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      plot.setAttribute("height", height);
-      under.replaceChildren(
+      fit(plot, width, height);
+      refresh(under,
         svg("g", { class: "gm-axis" },
           svg("line", { x1: box.left, x2: box.right, y1: rows.base, y2: rows.base }),
           svg("line", { x1: box.left, x2: box.right, y1: rows.zero, y2: rows.zero }),
@@ -160,14 +159,13 @@
       const box = { left: 8, right: width - 8, bottom: 138 };
       const full = box.right - box.left;
       const at = (size) => box.left + (clamp(Math.log10(size), DECADES) - DECADES.min) / (DECADES.max - DECADES.min) * full;
-      bars.setAttribute("viewBox", `0 0 ${width} ${box.bottom + 24}`);
-      bars.setAttribute("height", box.bottom + 24);
+      fit(bars, width, box.bottom + 24);
       const bar = (length, y, kind, text) => [
         svg("rect", { x: box.left, y, width: Math.max(0, length), height: 18, class: kind }),
         svg("text", { x: box.left, y: y - 6 }, text),
       ];
       const [small, large] = [Math.abs(values.minimax), Math.abs(values.nonSaturating)];
-      bars.replaceChildren(
+      refresh(bars,
         svg("rect", { x: box.left, y: 22, width: full, height: 18, class: "gm-b-gap" }),
         ...bar(full * values.jsd / Math.LN2, 22, "gm-b-divergence", "Jensen–Shannon divergence, from 0 to log 2"),
         svg("g", { class: "gm-axis" },

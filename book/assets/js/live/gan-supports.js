@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, print, svg, line, whole, ticks, figure, refresh, fit } = window.genmodelsLive.common;
 
   // ---------------------------------------------------------------- the mathematics
 
@@ -88,9 +88,8 @@
       const drawn = (x) => [at(x), price(critic(x, state))];
       const bends = [s / 2 - reach(state), s / 2 + reach(state)];
       const against = (f, corners) => line(corners.map((place) => [at(place), level(f({ s: place, w }))]));
-      plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      plot.setAttribute("height", height);
-      under.replaceChildren(
+      fit(plot, width, height);
+      refresh(under,
         svg("g", { class: "gm-axis" },
           svg("line", { x1: box.left, x2: box.right, y1: rows.base, y2: rows.base }),
           svg("line", { x1: box.left, x2: box.right, y1: rows.bottom, y2: rows.bottom }),

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, whole, ticks, nudge, figure } = window.genmodelsLive.common;
+  const { clamp, print, svg, whole, ticks, nudge, figure, refresh, fit } = window.genmodelsLive.common;
 
   // ---------------------------------------------------------------- the network
 
@@ -83,8 +83,7 @@
     // Everything but the point and the image stays as it is until the width changes.
     function plane(width) {
       box = { left: 28, right: width - 2, top: 2, bottom: width - 28 }; // a square
-      plot.setAttribute("viewBox", `0 0 ${width} ${box.bottom + 22}`);
-      plot.setAttribute("height", box.bottom + 22);
+      fit(plot, width, box.bottom + 22);
       const numerals = whole(0, 9).map((digit) => {
         const own = inside.filter((code) => code.digit === digit);
         const [xs, ys] = [own.map((code) => x(code.z1).toFixed(1)), own.map((code) => (y(code.z2) + 4).toFixed(1))];
@@ -92,7 +91,7 @@
       });
       const circle = (radius) => svg("circle", { class: "gm-m-prior", cx: x(0), cy: y(0), r: x(radius) - x(0) });
       const values = whole(-3, 2);
-      under.replaceChildren(
+      refresh(under,
         svg("rect", { class: "gm-m-frame", x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }),
         circle(1),
         circle(2),

@@ -4,7 +4,7 @@
 (function () {
   "use strict";
 
-  const { clamp, print, svg, line, whole, ticks, figure } = window.genmodelsLive.common;
+  const { clamp, print, svg, line, whole, ticks, figure, refresh, fit } = window.genmodelsLive.common;
 
   // 24 draws of a standard normal, to two decimals and sorted: in Python, with `generator = random.Random(11)`,
   // `statistics.NormalDist().inv_cdf(generator.random())` 24 times. tools/stills.py draws the same ones, and a test compares.
@@ -67,8 +67,7 @@
       const at = (z) => box.left + (z - Z.min) / (Z.max - Z.min) * (box.right - box.left);
       zPerPixel = (Z.max - Z.min) / (box.right - box.left);
       const y = (value) => rows.bottom - value / top * (rows.bottom - rows.top);
-      plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      plot.setAttribute("height", height);
+      fit(plot, width, height);
 
       const edge = Math.min(Z.max, Math.sqrt(top));
       const parabola = line(whole(-60, 60).map((i) => [at(edge * i / 60), y(f(edge * i / 60))]));
@@ -86,7 +85,7 @@
         ...ticks({ values: whole(-6, small ? 4 : 5, small ? 2 : 1), at, y: rows.bottom }),
         svg("text", { x: box.right, y: rows.bottom + 18, class: "gm-axis-name" }, "z"),
       );
-      under.replaceChildren(
+      refresh(under,
         axes,
         svg("path", { class: "gm-r-threads", d: NOISE.map((eps, i) => line([[at(eps), rows.noise], [at(samples[i]), rows.z]])).join("") }),
         svg("path", { class: "gm-r-drops", d: samples.map((z) => line([[at(z), rows.z], [at(z), y(f(z))]])).join("") }),
@@ -110,13 +109,12 @@
     function drawBars(values, width) {
       const box = { left: 8, right: width - 8, bottom: 88 };
       const at = (variance) => box.left + (clamp(Math.log10(variance), DECADES) - DECADES.min) / (DECADES.max - DECADES.min) * (box.right - box.left);
-      bars.setAttribute("viewBox", `0 0 ${width} ${box.bottom + 24}`);
-      bars.setAttribute("height", box.bottom + 24);
+      fit(bars, width, box.bottom + 24);
       const bar = (variance, y, kind, text) => [
         svg("rect", { x: box.left, y, width: at(variance) - box.left, height: 18, class: kind }),
         svg("text", { x: box.left, y: y - 6 }, text),
       ];
-      bars.replaceChildren(
+      refresh(bars,
         svg("g", { class: "gm-axis" },
           svg("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
           ...ticks({ values: whole(DECADES.min, DECADES.max).map((power) => 10 ** power), at, y: box.bottom, text: (v) => (v > 1000 ? "" : String(v)), flush: true })),
