@@ -186,8 +186,8 @@ class Run:
 def diffusion_run(seed: int, seconds: float) -> Run:
     """A U-Net of 222,000 parameters that predicts v, at a learning rate of 2e-3 and at last of 4e-4.
 
-    Chosen on seed 10, where the same network predicting the noise came to 0.30 and this to 0.24. Widths of 16 and 64
-    take four fifths of the time of 24 and 48 (181,000 parameters), which came to 0.42 at one learning rate.
+    Chosen on seed 10, where by DDIM the same network predicting the noise came to 0.30 and this to 0.24. Widths of 16
+    and 64 take four fifths of the time of 24 and 48 (181,000 parameters), which came to 0.42 at one learning rate.
     """
     x, schedule = 2 * data.digits().images - 1, diffusion.cosine_schedule(200)
     model = VPrediction(unet.UNet(width=16, multipliers=(1, 4), seed=seed), schedule)
@@ -201,7 +201,8 @@ def diffusion_run(seed: int, seconds: float) -> Run:
 
     def samples() -> Tensor:
         generator = torch.Generator().manual_seed(100 + seed)
-        x0 = diffusion.ddim_sample(model, (SAMPLES, 1, 8, 8), schedule, 50, 0.0, generator, clip=(-1, 1))
+        # Of one run on seed 10 the precision was 0.88 by DDIM in 50 steps, and 0.92 by all 200.
+        x0 = diffusion.sample(model, (SAMPLES, 1, 8, 8), schedule, generator, clip=(-1, 1))
         return (x0 + 1) / 2
 
     return Run((model,), stages, samples)
