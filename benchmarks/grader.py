@@ -25,6 +25,7 @@ from autograder.course import Course
 from autograder.environment import cores
 from autograder.gradebook import register
 from autograder.source import read_assignment
+from benchmarks import records
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME, NOTEBOOK = "vae", "bound"
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=18)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--record", action="store_true", help="write the table to benchmarks/results/")
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {"nbgrader": [], "ours": []}
     with tempfile.TemporaryDirectory() as scratch:
@@ -123,6 +125,15 @@ def main() -> None:
     ratio = middle["nbgrader"] / middle["ours"]
     print(f"median: nbgrader {middle['nbgrader']:.2f} s, ours {middle['ours']:.2f} s a submission; {ratio:.1f} times")
     print(f"the marks of all {options.students} agree; range {min(expected.values()):g} to {max(expected.values()):g}")
+    if options.record:
+        columns = ("Grader", *(f"Round {number + 1}, s" for number in range(options.rounds)), "Median, s", "Throughput")
+        rows = []
+        for name, values in seconds.items():
+            each = [f"{value / options.students:.2f}" for value in values]
+            rows.append([name, *each, f"{middle[name]:.2f}", f"{middle['nbgrader'] / middle[name]:.1f} times"])
+        title = f"Seconds a submission, gradebook and feedback included, for a class of {options.students}"
+        where = records.machine(1, ("nbgrader", "torch")) + f", {options.workers} workers"
+        records.write(records.record(title, "make bench-grader", where, columns, rows), records.RESULTS / "grader.json")
 
 
 if __name__ == "__main__":

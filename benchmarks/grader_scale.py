@@ -25,6 +25,7 @@ from autograder.judge import fork_server
 from autograder.limits import Limits
 from autograder.results import Execution, Result, Verdict
 from autograder.submission import mend, parse, read_bytes
+from benchmarks import records
 from benchmarks.grader import NAME, NOTEBOOK, write_class
 
 WAIT = "wait.txt"  # beside the notebooks of a submission: how long grading it takes
@@ -82,15 +83,23 @@ def main() -> None:
     parser.add_argument("--students", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--pretend", type=float, metavar="SECONDS", help="wait so long for each, and run nothing")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--record", action="store_true", help="write the table to benchmarks/results/")
     options = parser.parse_args()
     what = "real grading" if options.pretend is None else f"{options.pretend:g} s of pretended grading a submission"
     print(f"{NAME}/{NOTEBOOK}, {options.workers} workers, {what}")
     heads = ["students", "s in all", "s each", "writer's s each", "MB after a tenth", "MB at the end"]
     print(" | ".join(heads), flush=True)
+    rows = []
     for students in options.students:
         with tempfile.TemporaryDirectory(prefix="grader-scale-") as folder:
             row = measure(Path(folder), students, options.pretend, options.workers)
+        rows.append(row)
         print(" | ".join(cell.rjust(len(head)) for cell, head in zip(row, heads, strict=True)), flush=True)
+    if options.record:
+        title = f"How the time of a run grows with the class, {what}"
+        command = "python -m benchmarks.grader_scale"
+        where = records.machine(1, ("nbgrader", "torch")) + f", {options.workers} workers"
+        records.write(records.record(title, command, where, heads, rows), records.RESULTS / "grader_scale.json")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed import fresh, quality, records, roofline
+from benchmarks import records
+from benchmarks.speed import fresh, quality, roofline
 from benchmarks.speed.cases import MODELS, Case, T, cases
 from benchmarks.speed.interleaved import compare
 from genmodels import train
@@ -178,7 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = options_of(arguments)
     torch.set_num_threads(options.threads)
     device = train.find_device()
-    where = records.machine(device, options.threads)
+    gpu = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}" if device.type == "cuda" else ""
+    where = records.machine(options.threads, ("torch", "diffusers"), gpu)
     print(where)
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         busy = f"The load is {os.getloadavg()[0]:.1f}: something else runs here."

@@ -118,7 +118,8 @@ def _losses(fit: Callable[..., train.History], *given: object, **named: object) 
 def _game(model: str, side: int, device: torch.device, steps: int) -> tuple[Callable[[], Prepared], ...]:
     """The training of both sides."""
     batch, x, critic = BATCH[model][side], 2 * images(side) - 1, model == "wgan_gp"
-    settings = train.GANSettings(epochs=10_000, batch_size=batch)
+    # Tutorials let the generator be judged by the fakes that the discriminator has just seen, one forward pass less.
+    settings = train.GANSettings(epochs=10_000, batch_size=batch, fresh_codes=False)
     if critic:
         settings = train.GANSettings(
             epochs=10_000, batch_size=batch, kind="wasserstein", discriminator_steps=5, gradient_penalty=10.0

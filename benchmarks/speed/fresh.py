@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.records import ROOT
 from benchmarks.speed.cases import Case, cases
 from benchmarks.speed.interleaved import Comparison
-from benchmarks.speed.records import ROOT
 from genmodels import train
 
 STATUS = Path("/proc/self/status")

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import records
 from benchmarks.speed import __main__ as command
-from benchmarks.speed import fresh, interleaved, quality, records, roofline, tutorials
+from benchmarks.speed import fresh, interleaved, quality, roofline, tutorials
 from benchmarks.speed.cases import DDIM_STEPS, MODELS, SIDES, T, cases, images, our_unet, their_unet
 from genmodels import data, diffusion, nets, train, vae
 
@@ -286,7 +287,7 @@ def test_a_record_has_what_the_book_asks_for(tmp_path):
         spec.loader.exec_module(checked)
     finally:
         sys.path.pop(0)
-    where = records.machine(CPU, 2)
+    where = records.machine(2, ("torch", "diffusers"))
     result = records.record("A title", "make bench", where, ("Model", "ms"), [["VAE", "1.5"]], runs=[[1, 2]])
     path = tmp_path / "benchmarks" / "results" / "speed.json"
     records.write(result, path)

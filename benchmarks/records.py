@@ -11,9 +11,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-import torch
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 Cell = str | int | float
 
@@ -32,15 +30,19 @@ def processor() -> str:
     return found[1].strip() if found else platform.machine()
 
 
-def machine(device: torch.device, threads: int) -> str:
-    """What a result depends on, in words: processor or GPU, cores, threads, and the versions of what was run."""
-    hardware = f"{processor()}, {cores()} cores, {threads} thread{'s' if threads > 1 else ''}"
-    if device.type == "cuda":
-        hardware = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}, {hardware}"
-    versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
-    with suppress(metadata.PackageNotFoundError):
-        versions += f", diffusers {metadata.version('diffusers')}"
-    return f"{hardware}, {versions}"
+def machine(threads: int, packages: Sequence[str], gpu: str = "") -> str:
+    """What a result depends on, in words: GPU if any, processor, cores, threads, and the versions of these packages."""
+    hardware = [
+        *([gpu] if gpu else []),
+        processor(),
+        f"{cores()} cores",
+        f"{threads} thread{'s' if threads > 1 else ''}",
+    ]
+    versions = [f"Python {platform.python_version()}"]
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            versions.append(f"{package} {metadata.version(package).split('+')[0]}")
+    return ", ".join(hardware + versions)
 
 
 def commit() -> str:
