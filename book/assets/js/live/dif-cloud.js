@@ -19,25 +19,37 @@
 
   // ---------------------------------------------------------------- the two denoisers: a cloud and its time to the noise in it
 
-  // Each row of x, of so many inputs, through a layer: W holds a row of `stride` weights for each output. Four points at a
-  // time, which their number must allow: the weight is looked up once, and four sums are on their way.
+  // Each row of x, of so many inputs, through a layer: W holds a row of `stride` weights for each output. Four points and two
+  // outputs at a time, which their numbers must allow: what is looked up is used more than once, and eight sums are on their way.
   function affine(x, inputs, { shape: [outputs, stride], values: W }, bias) {
     const y = new Float64Array(x.length / inputs * outputs);
     for (let a = 0, at = 0; a < x.length; a += 4 * inputs, at += 4 * outputs) {
-      const [b, c, d] = [a + inputs, a + 2 * inputs, a + 3 * inputs];
-      for (let j = 0; j < outputs; j++) {
-        let [sumA, sumB, sumC, sumD] = [bias[j], bias[j], bias[j], bias[j]];
+      const b = a + inputs, c = b + inputs, d = c + inputs;
+      for (let j = 0; j < outputs; j += 2) {
+        const row = j * stride, next = row + stride;
+        let a0 = bias[j], b0 = a0, c0 = a0, d0 = a0;
+        let a1 = bias[j + 1], b1 = a1, c1 = a1, d1 = a1;
         for (let k = 0; k < inputs; k++) {
-          const weight = W[j * stride + k];
-          sumA += weight * x[a + k];
-          sumB += weight * x[b + k];
-          sumC += weight * x[c + k];
-          sumD += weight * x[d + k];
+          const w0 = W[row + k], w1 = W[next + k];
+          const xa = x[a + k], xb = x[b + k], xc = x[c + k], xd = x[d + k];
+          a0 += w0 * xa;
+          b0 += w0 * xb;
+          c0 += w0 * xc;
+          d0 += w0 * xd;
+          a1 += w1 * xa;
+          b1 += w1 * xb;
+          c1 += w1 * xc;
+          d1 += w1 * xd;
         }
-        y[at + j] = sumA;
-        y[at + outputs + j] = sumB;
-        y[at + 2 * outputs + j] = sumC;
-        y[at + 3 * outputs + j] = sumD;
+        const one = at + j, two = one + outputs, three = two + outputs, four = three + outputs;
+        y[one] = a0;
+        y[two] = b0;
+        y[three] = c0;
+        y[four] = d0;
+        y[one + 1] = a1;
+        y[two + 1] = b1;
+        y[three + 1] = c1;
+        y[four + 1] = d1;
       }
     }
     return y;
@@ -87,14 +99,21 @@
 
   // ---------------------------------------------------------------- the runs
 
+  // The clouds of noise that a seed gives, one after another, kept: both denoisers are given the same, at any number of steps.
+  let kept = { seed: null };
+  function noiseOf(seed, i) {
+    if (kept.seed !== seed) kept = { seed, draw: normals(seed), clouds: [] };
+    while (kept.clouds.length <= i) kept.clouds.push(kept.draw(2 * POINTS));
+    return kept.clouds[i];
+  }
+
   // All clouds that a sampler goes through, the first of which is noise.
   function run(denoiser, { steps, eta, seed }) {
-    const draw = normals(seed);
     const visited = times(T, steps);
-    const clouds = [draw(2 * POINTS)];
+    const clouds = [noiseOf(seed, 0)];
     visited.slice(1).forEach((s, i) => {
       const [xt, t] = [clouds[i], visited[i]];
-      clouds.push(step(schedule, { xt, t, s, eta, epsHat: denoiser(xt, t), noise: draw(2 * POINTS), clip: CLIP }).xs);
+      clouds.push(step(schedule, { xt, t, s, eta, epsHat: denoiser(xt, t), noise: noiseOf(seed, i + 1), clip: CLIP }).xs);
     });
     return clouds;
   }
