@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 
 from benchmarks import records
-from benchmarks.speed import fresh, quality, roofline
+from benchmarks.speed import fresh, paths, quality, roofline
 from benchmarks.speed.cases import MODELS, Case, T, cases
 from benchmarks.speed.interleaved import compare
 from genmodels import train
 
-TABLES = ("training", "sampling", "import", "memory", "roofline")
+TABLES = ("training", "sampling", "paths", "import", "memory", "roofline")
 SPEED_COLUMNS = (
     "Model",
     "Size",
@@ -72,6 +72,20 @@ def speed(options: argparse.Namespace, device: torch.device, what: str) -> dict[
             rows.append(row)
             runs.append(seconds)
     return {"columns": SPEED_COLUMNS, "rows": rows, "runs": runs}
+
+
+def paths_table(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
+    """The table of what each fast path is worth."""
+    rows, runs = [], []
+    for case, name, pair in paths.pairs(device, options.only, options.quick):
+        found = compare(lambda pair=pair: pair.ours().run, lambda pair=pair: pair.theirs().run, options.rounds)
+        ms = [f"{1000 * s / case.units:.3g}" for s in found.seconds()]
+        low, high = found.ratios()[0], found.ratios()[-1]
+        head = [case.model.replace("_", "-"), f"{case.side}x{case.side}", name]
+        rows.append([*head, *ms, f"{found.ratio():.2f}", f"{low:.2f} to {high:.2f}", f"{found.ratio(of=1):.2f}"])
+        runs.append({"case": case.name, "without": name, "units": case.units, "with": found.ours, "off": found.theirs})
+        _say(f"{case.model} {head[1]} without {name}: ratio {rows[-1][5]}")
+    return {"columns": paths.COLUMNS, "rows": rows, "runs": runs}
 
 
 def imports(options: argparse.Namespace) -> dict[str, object]:
@@ -188,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     makers: dict[str, tuple[str, Callable[[], dict[str, object]]]] = {
         "training": ("Training steps beside a peer's", lambda: speed(options, device, "training")),
         "sampling": ("Sampling beside a peer's", lambda: speed(options, device, "sampling")),
+        "paths": ("A training step with and without each fast path", lambda: paths_table(options, device)),
         "import": ("Imports beside torch's", lambda: imports(options)),
         "memory": ("Peak memory beside a peer's", lambda: memory(options, device)),
         "quality": ("Quality after two minutes of one thread", lambda: quality_table(options)),

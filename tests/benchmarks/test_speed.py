@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -11,9 +12,9 @@ from torch import nn
 
 from benchmarks import records
 from benchmarks.speed import __main__ as command
-from benchmarks.speed import fresh, interleaved, quality, roofline, tutorials
+from benchmarks.speed import fresh, interleaved, paths, quality, roofline, tutorials
 from benchmarks.speed.cases import DDIM_STEPS, MODELS, SIDES, T, cases, images, our_unet, their_unet
-from genmodels import data, diffusion, nets, train, vae
+from genmodels import data, diffusion, nets, speed, train, vae
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -331,3 +332,21 @@ def test_the_peak_is_that_of_the_run():
     block = torch.ones(2**24)
     del block
     assert fresh.peak() - before >= 2**26 * 0.9
+
+
+def test_without_a_fast_path_the_same_steps_are_taken_and_it_is_back_afterwards():
+    before = speed.channels_last, speed.adam, speed.skip_step_if, train.update_ema
+    found = list(paths.pairs(CPU, ("vae", "diffusion"), quick=True))
+    assert {name for _, name, _ in found} == set(paths.WITHOUT)
+    for case, name, pair in found:
+        if case.side == 8:
+            used = mock.Mock(side_effect=AssertionError(f"{name} was used"))
+            target = {
+                "channels last": (speed, "channels_last"),
+                "a fused step": (speed, "adam"),
+                "an average in one call": (train, "update_ema"),
+            }[name]
+            with mock.patch.object(*target, used):
+                slow = pair.theirs().run()
+            assert slow == pytest.approx(pair.ours().run(), rel=1e-3), (case.name, name)
+    assert before == (speed.channels_last, speed.adam, speed.skip_step_if, train.update_ema)
