@@ -7,6 +7,7 @@ first process says is shown as it comes, what the second says at the end; the ex
 of the book come last, and wait for the build (tools/build_book.py lets only one run at a time).
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,15 @@ GRADER_AND_BOOK = ["tests/setup", "tests/autograder", "tests/book"]
 def main() -> int:
     pytest = [sys.executable, "-m", "pytest"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    book = subprocess.Popen([sys.executable, str(ROOT / "tools" / "build_book.py")], cwd=ROOT, **quiet)
+    # Threads of two processes that wait for one another's cores spin for as long as they compute.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    here = {"cwd": ROOT, "env": environment}
+    book = subprocess.Popen([sys.executable, str(ROOT / "tools" / "build_book.py")], **here, **quiet)
     with tempfile.TemporaryFile() as said:
         # All tests but the others, so that the ledger asks for a test of every equation here.
         rest = [f"--ignore={folder}" for folder in GRADER_AND_BOOK]
-        apart = subprocess.Popen([*pytest, *rest], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
-        first = subprocess.run([*pytest, *GRADER_AND_BOOK], cwd=ROOT, check=False).returncode
+        apart = subprocess.Popen([*pytest, *rest], **here, stdout=said, stderr=subprocess.STDOUT)
+        first = subprocess.run([*pytest, *GRADER_AND_BOOK], **here, check=False).returncode
         second = apart.wait()
         said.seek(0)
         print(said.read().decode(errors="replace"), flush=True)
