@@ -27,6 +27,7 @@ from benchmarks.speed.interleaved import compare
 from genmodels import train
 
 TABLES = ("training", "sampling", "paths", "import", "memory", "roofline")
+ROUNDS = 7
 SPEED_COLUMNS = (
     "Model",
     "Size",
@@ -171,7 +172,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(MODELS), help=f"some of {','.join(MODELS)}")
     parser.add_argument("--tables", default=",".join(TABLES), help=f"some of {','.join(TABLES)}")
     parser.add_argument("--quality", action="store_true", help="instead of those: quality after 120 s (half an hour)")
-    parser.add_argument("--rounds", type=int, help="default: 7, or 2 if quick")
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, or 2 if quick")
     parser.add_argument("--threads", type=int, default=records.cores(), help="of torch; default: all cores")
     parser.add_argument("--results", type=Path, help="the folder to write to")
     options = parser.parse_args(arguments)
@@ -182,7 +183,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         setattr(options, name, chosen)
     if options.quality:
         options.tables, options.threads = ("quality",), 1
-    options.rounds = options.rounds or (2 if options.quick else 7)
+    options.rounds = options.rounds or (2 if options.quick else ROUNDS)
     whole = not options.quick and set(options.only) == set(MODELS)
     if options.results is None and whole:
         options.results = records.RESULTS
@@ -215,7 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{title}\n", *records.lines(columns, rows), sep="\n", flush=True)
         if options.results is not None:
             kept = {**found, "rounds": options.rounds}
-            command = "make bench ARGS=--quality" if options.quality else "make bench"
+            rounds = "" if options.quality or options.rounds == ROUNDS else f' ARGS="--rounds {options.rounds}"'
+            command = "make bench ARGS=--quality" if options.quality else f"make bench{rounds}"
             result = records.record(title, command, where, columns, rows, **kept)
             records.write(result, options.results / f"speed_{name}.json")
 
