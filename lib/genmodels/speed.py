@@ -36,11 +36,12 @@ def skip_step_if(bad: Tensor, optimizer: torch.optim.Optimizer) -> None:
 def channels_last(*networks: nn.Module) -> Iterator[None]:
     """Inside the block the networks' convolutions find the channels of a pixel side by side in memory.
 
-    So the kernels want them; the layout that torch begins with has to be rearranged in every layer and step. Networks
-    without two-dimensional convolutions are left alone, and afterwards all have the layout of before, which files of
-    weights need.
+    So the kernels want them; the layout that torch begins with has to be rearranged in every layer and step, and comes
+    back afterwards: files of weights need it. Networks without two-dimensional convolutions are left alone, and so are
+    those that have the fast layout already. A sampler within a training run must not take it away: a fused step reads a
+    weight and what the optimiser remembers of it side by side.
     """
-    chosen = [network for network in networks if any(isinstance(m, nn.Conv2d) for m in network.modules())]
+    chosen = [network for network in networks if _has_slow_convolutions(network)]
     try:
         for network in chosen:
             network.to(memory_format=torch.channels_last)
@@ -48,6 +49,11 @@ def channels_last(*networks: nn.Module) -> Iterator[None]:
     finally:
         for network in chosen:
             network.to(memory_format=torch.contiguous_format)
+
+
+def _has_slow_convolutions(network: nn.Module) -> bool:
+    fast = (p.is_contiguous(memory_format=torch.channels_last) for p in network.parameters() if p.ndim == 4)
+    return any(isinstance(m, nn.Conv2d) for m in network.modules()) and not all(fast)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

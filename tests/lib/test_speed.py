@@ -63,6 +63,33 @@ def test_the_layout_of_before_comes_back_also_after_an_error_and_weights_can_be_
     safetensors.torch.save(trained().state_dict())  # refuses any other layout
 
 
+def test_a_run_that_samples_as_it_goes_is_the_run_that_does_not():
+    """To sample inside a step must not change the layout under the optimiser, whose memory has that of the weights."""
+
+    steps = []
+
+    def watching(model, x0, t, eps, schedule):
+        steps.append(None)
+        if len(steps) > 2:  # when the optimiser remembers something
+            diffusion.sample(model, (2, 1, 8, 8), schedule, torch.Generator().manual_seed(0))
+        return diffusion.eps_loss(model, x0, t, eps, schedule)
+
+    settings = train.DiffusionSettings(batch_size=25)
+    plain, watched = UNet(width=8), UNet(width=8)
+    for model, loss in ((plain, diffusion.eps_loss), (watched, watching)):
+        train.fit_diffusion(model, images(), SCHEDULE, settings, loss, max_steps=4, progress=False)
+    for a, b in zip(plain.parameters(), watched.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_network_that_was_in_the_fast_layout_stays_in_it():
+    model = UNet(width=8).to(memory_format=torch.channels_last)
+    with speed.channels_last(model):
+        pass
+    assert model.down[0].first.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not model.down[0].first.weight.is_contiguous()
+
+
 def test_bfloat16_changes_a_loss_by_less_than_a_hundredth_and_its_gradient_by_less_than_a_tenth():
     model = trained()
     loss, gradient = loss_and_gradient(model)
