@@ -52,19 +52,14 @@ class Batches:
     """
 
     def __init__(self, x: Tensor | Dataset[Any], batch_size: int, seed: int, device: torch.device, team: Team) -> None:
-        self._x, self._batch_size, self._seed, self._device, self._team = x, batch_size, seed, device, team
-        if isinstance(x, Dataset):
-            self._n = _length(x)
-        else:
+        self._batch_size, self._seed, self._device, self._team = batch_size, seed, device, team
+        if not isinstance(x, Dataset):
             require_batch("x", x)
-            self._n = len(x)
+        self._n = _length(x)
         if self._n == 0:
             raise ValueError("x must hold at least one example, got none")
-        if isinstance(x, Tensor):
-            self.shape = tuple(x.shape)
-            self._x = _placed(x, device)
-        else:
-            self.shape = (self._n, *_example(x[0]).shape)
+        self.shape = (self._n, *_example(x[0]).shape)
+        self._x = _placed(x, device) if isinstance(x, Tensor) else x
         self.steps_per_epoch = math.ceil(self._n / batch_size)
         self._stream: Iterator[Tensor] = iter(())
         self._next = -1  # the step that the stream comes to next
