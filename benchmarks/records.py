@@ -5,20 +5,17 @@ import json
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
+from autograder.environment import cores
+from tools import repository
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 Cell = str | int | float
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
@@ -47,16 +44,8 @@ def machine(threads: int, packages: Sequence[str], gpu: str = "") -> str:
 
 def commit() -> str:
     """The commit that was run, with a word if files had changed since; "unknown" outside of a clone."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    changed = repository.git("status", "--porcelain", "--untracked-files=no")
+    return repository.commit() + (" with changes" if changed else "")
 
 
 def record(

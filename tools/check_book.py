@@ -26,7 +26,6 @@ import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -41,6 +40,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tools.repository import commit  # noqa: E402
 
 WEIGHT = 300_000  # bytes, gzipped, of all that a page loads before anyone scrolls; lazy media apart
 REQUESTS = 30
@@ -678,9 +679,7 @@ def write_record(views: list[View], frames: list[Frame]) -> None:
     figures: dict[str, dict[str, float]] = {}
     for frame in frames:
         figures.setdefault(frame.figure, {})[str(frame.width)] = round(frame.took, 1)
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    said = {"date": date.today().isoformat(), "commit": commit, "pages": pages, "figures": figures}
+    said = {"date": date.today().isoformat(), "commit": commit(), "pages": pages, "figures": figures}
     RECORD.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 

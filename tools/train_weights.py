@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,9 @@ from genmodels.nets import dcgan_discriminator, dcgan_generator, digit_classifie
 from genmodels.unet import UNet
 from genmodels.vae import VAE, iwae_bound
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools.repository import commit
+
 SEED = 0
 
 Metrics = dict[str, str]
@@ -202,14 +204,11 @@ def write(name: str, model: nn.Module, measured: Metrics, seconds: float) -> Non
     """The weights and their card, into the folder that `genmodels.pretrained` reads."""
     path = pretrained.FOLDER / f"{name}.safetensors"
     safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     rows = {
         "command": f"`python tools/train_weights.py {name}`",
         "data": "scikit-learn's digits, training split",
         "seed": str(SEED),
-        "commit": commit or "unknown",
+        "commit": commit(),
         "torch": torch.__version__.split("+")[0],
         "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
         "training time": card_time(seconds),

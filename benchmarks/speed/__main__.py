@@ -20,10 +20,11 @@ from pathlib import Path
 
 import torch
 
+from autograder.environment import cores
 from benchmarks import records
 from benchmarks.speed import fresh, paths, quality, roofline
 from benchmarks.speed.cases import MODELS, Case, T, cases
-from benchmarks.speed.interleaved import compare
+from benchmarks.speed.interleaved import Comparison, compare
 from genmodels import train
 
 TABLES = ("training", "sampling", "paths", "import", "memory", "roofline")
@@ -43,23 +44,23 @@ SPEED_COLUMNS = (
 )
 
 
+def names(case: Case) -> list[records.Cell]:
+    """The first cells of a row: which model, and at which size."""
+    return [case.model.replace("_", "-"), f"{case.side}x{case.side}"]
+
+
+def compared(found: Comparison, units: int) -> list[records.Cell]:
+    """Cells: milliseconds of a unit on either side, and the ratio, with its range and of the processor's time."""
+    low, high = found.ratios()[0], found.ratios()[-1]
+    milliseconds = (f"{1000 * seconds / units:.3g}" for seconds in found.seconds())
+    return [*milliseconds, f"{found.ratio():.2f}", f"{low:.2f} to {high:.2f}", f"{found.ratio(of=1):.2f}"]
+
+
 def speed_row(case: Case, rounds: int, say: Callable[[str], None]) -> tuple[list[records.Cell], dict[str, object]]:
     """A row of the speed tables, and the seconds that it was made of."""
     parameters = [side().parameters() for side in (case.ours, case.theirs)]
     found = compare(lambda: case.ours().run, lambda: case.theirs().run, rounds)
-    each = [1000 * s / case.units for s in found.seconds()]
-    low, high = found.ratios()[0], found.ratios()[-1]
-    row = [
-        case.model.replace("_", "-"),
-        f"{case.side}x{case.side}",
-        case.what,
-        case.peer,
-        *(f"{ms:.3g}" for ms in each),
-        f"{found.ratio():.2f}",
-        f"{low:.2f} to {high:.2f}",
-        f"{found.ratio(of=1):.2f}",
-        *parameters,
-    ]
+    row = [*names(case), case.what, case.peer, *compared(found, case.units), *parameters]
     say(f"{case.name}: {row[4]} ms against {row[5]}, ratio {row[6]} ({row[7]})")
     return row, {"case": case.name, "units": case.units, "ours": found.ours, "theirs": found.theirs}
 
@@ -80,12 +81,9 @@ def paths_table(options: argparse.Namespace, device: torch.device) -> dict[str, 
     rows, runs = [], []
     for case, name, pair in paths.pairs(device, options.only, options.quick):
         found = compare(lambda pair=pair: pair.ours().run, lambda pair=pair: pair.theirs().run, options.rounds)
-        ms = [f"{1000 * s / case.units:.3g}" for s in found.seconds()]
-        low, high = found.ratios()[0], found.ratios()[-1]
-        head = [case.model.replace("_", "-"), f"{case.side}x{case.side}", name]
-        rows.append([*head, *ms, f"{found.ratio():.2f}", f"{low:.2f} to {high:.2f}", f"{found.ratio(of=1):.2f}"])
+        rows.append([*names(case), name, *compared(found, case.units)])
         runs.append({"case": case.name, "without": name, "units": case.units, "with": found.ours, "off": found.theirs})
-        _say(f"{case.model} {head[1]} without {name}: ratio {rows[-1][5]}")
+        _say(f"{case.model} {case.side}x{case.side} without {name}: ratio {found.ratio():.2f}")
     return {"columns": paths.COLUMNS, "rows": rows, "runs": runs}
 
 
@@ -117,9 +115,8 @@ def memory(options: argparse.Namespace, device: torch.device) -> dict[str, objec
         if same not in ours:
             ours[same] = fresh.peak_bytes(case, "ours", options.threads) / 2**20
         theirs = fresh.peak_bytes(case, "theirs", options.threads) / 2**20
-        size = f"{case.side}x{case.side}"
         ratio = f"{theirs / ours[same]:.2f}" if ours[same] else "-"
-        row = [case.model.replace("_", "-"), size, case.what, case.peer, f"{ours[same]:.1f}", f"{theirs:.1f}", ratio]
+        row = [*names(case), case.what, case.peer, f"{ours[same]:.1f}", f"{theirs:.1f}", ratio]
         rows.append(row)
         _say(f"{case.name}: {row[4]} MiB against {row[5]}")
     return {"columns": ("Model", "Size", "What", "Peer", "Ours, MiB", "Peer, MiB", "Ratio"), "rows": rows}
@@ -173,7 +170,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tables", default=",".join(TABLES), help=f"some of {','.join(TABLES)}")
     parser.add_argument("--quality", action="store_true", help="instead of those: quality after 120 s (half an hour)")
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, or 2 if quick")
-    parser.add_argument("--threads", type=int, default=records.cores(), help="of torch; default: all cores")
+    parser.add_argument("--threads", type=int, default=cores(), help="of torch; default: all cores")
     parser.add_argument("--results", type=Path, help="the folder to write to")
     options = parser.parse_args(arguments)
     for name, known in (("only", MODELS), ("tables", TABLES)):

@@ -115,6 +115,13 @@ def _losses(fit: Callable[..., train.History], *given: object, **named: object) 
 # --- adversarial networks ---------------------------------------------------------------------------------------------
 
 
+def our_game(side: int, critic: bool, device: torch.device) -> tuple[nn.Module, nn.Module]:
+    """A generator and a discriminator; a critic has no batch normalisation."""
+    guidelines = nets.Guidelines(batch_norm=not critic)
+    generator = nets.dcgan_generator(LATENT_DIM, WIDTH, side=side)
+    return generator.to(device), nets.dcgan_discriminator(WIDTH, guidelines, side=side).to(device)
+
+
 def _game(model: str, side: int, device: torch.device, steps: int) -> tuple[Callable[[], Prepared], ...]:
     """The training of both sides."""
     batch, x, critic = BATCH[model][side], 2 * images(side) - 1, model == "wgan_gp"
@@ -127,9 +134,7 @@ def _game(model: str, side: int, device: torch.device, steps: int) -> tuple[Call
     loop = tutorials.train_wgan_gp if critic else tutorials.train_dcgan
 
     def ours() -> Prepared:
-        generator = nets.dcgan_generator(LATENT_DIM, WIDTH, side=side).to(device)
-        guidelines = nets.Guidelines(batch_norm=not critic)
-        discriminator = nets.dcgan_discriminator(WIDTH, guidelines, side=side).to(device)
+        generator, discriminator = our_game(side, critic, device)
 
         def run() -> list[tuple[float, float]]:
             history = train.fit_gan(generator, discriminator, x, LATENT_DIM, settings, max_steps=steps, progress=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from autograder.inside.tensors import warm
 from benchmarks.records import ROOT
 from benchmarks.speed.cases import Case, cases
 from benchmarks.speed.interleaved import Comparison
@@ -88,14 +89,6 @@ def forget_peak() -> None:
         return
 
 
-def warm() -> None:
-    """Load what torch loads in a process's first step only, which would be laid to the run's charge."""
-    network = torch.nn.Linear(1, 1)
-    optimizer = torch.optim.Adam(network.parameters())
-    network(torch.ones(1, 1)).sum().backward()
-    optimizer.step()
-
-
 def _status(key: str) -> int:
     (line,) = (line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{key}:"))
     return 1024 * int(line.split()[1])
@@ -115,7 +108,7 @@ def main() -> None:
         for case in cases(device, (model,), quick=what.startswith("training"))  # as many images, but fewer steps
         if (str(case.side), case.what, case.peer) == (size, what, peer)
     )
-    warm()
+    warm()  # else what torch loads in its first step would be laid to the run's charge
     prepared = (case.ours if side == "ours" else case.theirs)()
     gc.collect()
     if device.type == "cuda":

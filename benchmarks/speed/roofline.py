@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.speed.cases import BATCH, IMAGES, LATENT_DIM, SIDES, WIDTH, T, images, our_unet
+from benchmarks.speed.cases import BATCH, IMAGES, LATENT_DIM, SIDES, T, images, our_game, our_unet
 from benchmarks.speed.interleaved import Run, timed
-from genmodels import data, diffusion, gan, nets, train, vae
+from genmodels import data, diffusion, gan, train, vae
 
 WORDS_PER_WEIGHT = 6  # the weight and two moments, each read and written
 
@@ -160,9 +160,7 @@ def _game(model: str, side: int, device: torch.device, quick: bool) -> list[Work
     batch, critic, steps = BATCH[model][side], model == "wgan_gp", 2 if quick else 8
     x = (2 * images(side) - 1).to(device)
     kind, turns = ("wasserstein", 5) if critic else ("non_saturating", 1)
-    generator = nets.dcgan_generator(LATENT_DIM, WIDTH, side=side).to(device)
-    guidelines = nets.Guidelines(batch_norm=not critic)
-    discriminator = nets.dcgan_discriminator(WIDTH, guidelines, side=side).to(device)
+    generator, discriminator = our_game(side, critic, device)
     z, real, u = (t.to(device) for t in (torch.randn(batch, LATENT_DIM), x[:batch], torch.rand(batch)))
     weight = 10.0 if critic else 0.0
     settings = train.GANSettings(

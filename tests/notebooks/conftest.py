@@ -8,7 +8,6 @@ import datetime
 import hashlib
 import json
 import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.notebooks.mutants import ANSWERS, Answer
+from tools.repository import commit
 
 RECORD = Path(__file__).parent / "mutants" / "kill_rate.json"
 
@@ -74,11 +74,8 @@ class MutantTally:
 def _where_we_stand() -> dict[str, str]:
     import torch
 
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=RECORD.parent, capture_output=True, text=True, check=False).stdout
-
     return {
-        "commit": git("rev-parse", "--short", "HEAD").strip() or "unknown",
+        "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "torch": torch.__version__.partition("+")[0],
     }
