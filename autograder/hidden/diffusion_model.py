@@ -88,7 +88,8 @@ def _denoising_step(seed: int) -> tuple[Property, ...]:
 
     def draws(answer: Function) -> None:
         require_times(answer, ToyTraining(seed + 20, (1, 2), 48, T=6, learning_rate=0.0), 40)
-        require_training_noise(answer, ToyTraining(seed + 21, (1, 3, 2), 48, T=17, learning_rate=0.0), 40)
+        toy = ToyTraining(seed + 21, (1, 3, 2), 48, T=17, learning_rate=0.0, spread=3.0)
+        require_training_noise(answer, toy, 40)
 
     def uses_the_optimizer(answer: Function) -> None:
         toy = ToyTraining(seed + 30, learning_rate=0.0)

@@ -137,10 +137,11 @@ class Call(NamedTuple):
 
 
 class ToyDenoiser(nn.Module):
-    """A small network in single precision that notes how it is called; weights from a seed."""
+    """A small network in single precision that notes how it is called; weights from a seed, answers up to ``reach``."""
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, reach: float = 1.0) -> None:
         super().__init__()
+        self.reach = reach
         draws = torch.Generator().manual_seed(seed)
         self.weight = nn.Parameter(torch.randn(size, size, generator=draws) / math.sqrt(size))
         self.drift = nn.Parameter(torch.randn(size, generator=draws))
@@ -152,7 +153,7 @@ class ToyDenoiser(nn.Module):
         told = f"{t.dtype} of shape {tuple(t.shape)}" if isinstance(t, Tensor) else type(t).__name__
         asked = whole and t.shape == (len(xt),)
         assert asked, f"t must be whole numbers of shape ({len(xt)},), it came as {told}"
-        out = predicted(xt, t, self.weight, self.drift)
+        out = self.reach * predicted(xt, t, self.weight, self.drift)
         self.calls.append(Call(xt.detach().clone(), t.clone(), out.detach(), self.training, torch.is_grad_enabled()))
         return out
 
@@ -240,6 +241,7 @@ class ToyTraining:
         T: int = 10,
         decay: float = 0.9,
         learning_rate: float = 0.1,
+        spread: float = 1.0,
     ) -> None:
         size = math.prod(shape)
         self.model = ToyDenoiser(size, seed + 100).eval()  # somebody may have sampled from it
@@ -247,7 +249,7 @@ class ToyTraining:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=learning_rate, momentum=0.9)
         self.schedule, self.decay, self._rate = toy_schedule(T), decay, learning_rate
         self.generator = torch.Generator().manual_seed(seed + 300)
-        self.x0 = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed + 400))
+        self.x0 = spread * torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed + 400))
         self._weights = [w.detach().double() for w in self.model.parameters()]
         self._means = [w.detach().double() for w in self.average.parameters()]
         self._velocity = [torch.zeros_like(w) for w in self._weights]
@@ -350,7 +352,9 @@ def _draws_times(answer: Function) -> None:
 
 
 def _draws_noise(answer: Function) -> None:
-    require_training_noise(answer, ToyTraining(1, batch=64, learning_rate=0.0), 30)
+    # Data of any size: whoever clamps what the network is shown takes x_t for an image.
+    for spread in (1.0, 4.0):
+        require_training_noise(answer, ToyTraining(1, batch=64, learning_rate=0.0, spread=spread), 30)
 
 
 def _draws_from_the_generator(answer: Function) -> None:
@@ -429,7 +433,8 @@ class ToySampling:
     """A toy network for the samplers, and the chain of states that they lead it through."""
 
     def __init__(self, seed: int, T: int, shape: tuple[int, ...] = (2000, 2), training: bool = True) -> None:
-        self.model = ToyDenoiser(math.prod(shape[1:]), seed + 100).train(training)
+        # Some answers are larger than noise ever is: a sampler has to take them as they are.
+        self.model = ToyDenoiser(math.prod(shape[1:]), seed + 100, reach=4.0).train(training)
         self.schedule, self.shape, self._training = toy_schedule(T), shape, training
         self.generator = torch.Generator().manual_seed(seed + 300)
         self.xT = torch.randn(shape, generator=torch.Generator().manual_seed(seed + 400))

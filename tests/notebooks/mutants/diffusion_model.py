@@ -444,6 +444,7 @@ for mistake, change in {
     "noise added, the signal not made smaller": {
         "noisy": lambda x0, t, eps, s: x0 + column((1 - s.alpha_bar[t]).sqrt(), x0) * eps
     },
+    "the noisy data clamped to [-3, 3]": {"noisy": lambda x0, t, eps, s: noisy(x0, t, eps, s).clamp(-3, 3)},
     "noised for t - 1": {"noisy": lambda x0, t, eps, s: noisy(x0, t - 1, eps, s)},
     "the network told t - 1": {"told": lambda t, T: t - 1},
     "the network told t / T": {"told": lambda t, T: t / T},
@@ -733,6 +734,8 @@ for mistake, change in {
     "evaluation mode left behind": {"leave": lambda model, was: None},
     "training mode left behind": {"leave": lambda model, was: model.train()},
     "gradients kept": {"quiet": torch.enable_grad},
+    "the network's answer clamped to [-3, 3]": {"mean": lambda x, t, e, s: step_mean(x, t, e.clamp(-3, 3), s)},
+    "the steps clamped to [-5, 5]": {"each": lambda x: x.clamp(-5, 5)},
     "the steps clipped to [-1, 1]": {"each": lambda x: x.clamp(-1, 1)},
     "the result clipped to [-1, 1]": {"last": lambda x: x.clamp(-1, 1)},
     "the result scaled to variance 1": {"last": lambda x: x / x.std()},
@@ -942,6 +945,9 @@ for mistake, change in {
     },
     "the network's output taken for the data": {
         "mean": lambda x, t, s, e, sigma, ab: ddim_mean(x, t, s, (x - ab[t].sqrt() * e) / (1 - ab[t]).sqrt(), sigma, ab)
+    },
+    "the network's answer clamped to [-3, 3]": {
+        "mean": lambda x, t, s, e, sigma, ab: ddim_mean(x, t, s, e.clamp(-3, 3), sigma, ab)
     },
     "the guess clipped to [-1, 1]": {
         "mean": lambda x, t, s, e, sigma, ab: (
