@@ -1,6 +1,6 @@
 """How good the diffusion models of the book are: clouds in the plane and digits, each over three seeds.
 
-    python benchmarks/diffusion.py            about an hour on one core
+    python benchmarks/diffusion.py            less than half an hour on one core
     python benchmarks/diffusion.py toys       clouds only
     python benchmarks/diffusion.py digits     digits only
 

@@ -68,8 +68,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def compiled(network: Network, mode: str) -> Network:
     """The network, its forward and backward pass compiled by ``torch.compile`` in this mode; ``"off"``: as it is.
 
-    Compiling took a minute and a half for the digits' U-Net on a CPU, and won nothing there. On a GPU a small network
-    spends its time on starting kernels, which ``"reduce-overhead"`` records once and replays.
+    Compiling took half a minute for the digits' U-Net on a CPU, and won 1 to 8 % of a step there. On a GPU a small
+    network spends its time on starting kernels, which ``"reduce-overhead"`` records once and replays.
     """
     require_choice("compile", mode, COMPILE_MODES)
     return network if mode == "off" else torch.compile(network, mode=mode)  # type: ignore[return-value]
