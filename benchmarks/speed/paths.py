@@ -1,4 +1,4 @@
-"""What each fast path of `genmodels.speed` is worth: the same training step with it and without it, in turns."""
+"""What each fast path is worth: the same training step with it and without it, in turns."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -6,10 +6,11 @@ from functools import partial
 from unittest import mock
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.speed.cases import Case, Prepared, cases
-from genmodels import speed, train
+from genmodels import speed, train, unet
 
 COLUMNS = ("Model", "Size", "Without", "With, ms", "Without, ms", "Ratio", "Lowest to highest", "Processor's")
 
@@ -39,6 +40,15 @@ def average_one_by_one() -> Iterator[None]:
         yield
 
 
+def doubled_images() -> AbstractContextManager[object]:
+    """On a U-Net's way up, the image with doubled sides is made, and then convolved."""
+
+    def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return functional.conv2d(functional.interpolate(x, scale_factor=2), weight, bias, padding=1)
+
+    return mock.patch.object(unet, "convolve_doubled", plain)
+
+
 def usual_layout() -> AbstractContextManager[object]:
     """Images and weights as torch lays them out."""
     return mock.patch.object(speed, "channels_last", return_value=nullcontext())
@@ -48,7 +58,9 @@ WITHOUT: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "channels last": usual_layout,
     "a fused step": weights_one_by_one,
     "an average in one call": average_one_by_one,
+    "no doubled image": doubled_images,
 }
+OF_DIFFUSION = ("an average in one call", "no doubled image")
 
 
 def pairs(device: torch.device, only: tuple[str, ...], quick: bool) -> Iterator[tuple[Case, str, Case]]:
@@ -59,7 +71,7 @@ def pairs(device: torch.device, only: tuple[str, ...], quick: bool) -> Iterator[
             continue
         seen.add((case.model, case.side))
         for name, without in WITHOUT.items():
-            if name.startswith("an average") and case.model != "diffusion":
+            if name in OF_DIFFUSION and case.model != "diffusion":
                 continue
             yield (
                 case,

@@ -58,7 +58,8 @@ def ada_group_norm(h: Tensor, y_s: Tensor, y_b: Tensor, groups: int) -> Tensor:
         if y.shape != h.shape[:2]:
             raise ValueError(f"{name} must have shape {tuple(h.shape[:2])}, one for each channel, got {tuple(y.shape)}")
     over_pixels = (*h.shape[:2], *[1] * (h.ndim - 2))  # (B, C, 1, 1) for images
-    return y_s.reshape(over_pixels) * functional.group_norm(h, groups) + y_b.reshape(over_pixels)
+    # One pass over memory for product and sum.
+    return torch.addcmul(y_b.reshape(over_pixels), y_s.reshape(over_pixels), functional.group_norm(h, groups))
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -67,6 +68,37 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     require_same_shape("v", v, "q", q)
     weights = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(q.shape[2]), dim=2)  # (B, N, N), rows sum to 1
     return weights @ v
+
+
+def convolve_doubled(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 3 by 3 convolution of an image whose sides have been doubled, without making that image.
+
+    x (B, C, H, W), weight (O, C, 3, 3), bias (O,) → (B, O, 2 H, 2 W). In the doubled image every pixel of x is a square
+    of four, so several of the kernel's nine entries meet the same pixel and can be added up beforehand. The sums make
+    the kernel of a transposed convolution: the mirrored one, spread over such a square. That takes 16 products for each
+    pixel of x where the convolution takes 36.
+
+    Raises
+    ------
+    ValueError
+        If x is not (B, C, H, W), or the weight is not (O, C, 3, 3).
+    """
+    require_batch("x", x)
+    if x.ndim != 4 or weight.ndim != 4 or weight.shape[1:] != (x.shape[1], 3, 3):
+        shapes = f"{tuple(x.shape)} and {tuple(weight.shape)}"
+        raise ValueError(f"x must be (B, C, H, W) and weight (O, C, 3, 3), with the same C, got {shapes}")
+    mirrored = weight.transpose(0, 1).flip(2, 3)  # (C, O, 3, 3), the inputs first
+    taller = functional.pad(mirrored, (0, 0, 0, 1)) + functional.pad(mirrored, (0, 0, 1, 0))  # (C, O, 4, 3)
+    spread = functional.pad(taller, (0, 1)) + functional.pad(taller, (1, 0))  # (C, O, 4, 4)
+    return functional.conv_transpose2d(x, spread, bias, stride=2, padding=1)
+
+
+class Doubling(nn.Conv2d):
+    """``convolve_doubled`` as a layer: (B, in, H, W) → (B, out, 2 H, 2 W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) → (B, out_channels, 2 H, 2 W)."""
+        return convolve_doubled(x, self.weight, self.bias)
 
 
 def groups_for(channels: int) -> int:
@@ -173,7 +205,7 @@ class UNet(nn.Module):
             bottom = widths[-1]
             self.before, self.after = (ResidualBlock(bottom, bottom, time_dim) for _ in range(2))
             self.attention = SelfAttention(bottom)
-            self.doubling = nn.ModuleList(nn.Conv2d(below, here, 3, padding=1) for here, below in reversed(steps))
+            self.doubling = nn.ModuleList(Doubling(below, here, 3, padding=1) for here, below in reversed(steps))
             self.up = nn.ModuleList(ResidualBlock(2 * here, here, time_dim) for here, _ in reversed(steps))
             self.norm = nn.GroupNorm(groups_for(widths[0]), widths[0])
             self.last = nn.Conv2d(widths[0], channels, 3, padding=1)
@@ -190,7 +222,7 @@ class UNet(nn.Module):
             h = halve(kept[-1])
         h = self.after(self.attention(self.before(h, time)), time)
         for double, block in zip(self.doubling, self.up, strict=True):
-            h = double(functional.interpolate(h, scale_factor=2))
+            h = double(h)
             h = block(torch.cat([h, kept.pop()], dim=1), time)
         return self.last(functional.silu(self.norm(h)))
 

@@ -14,7 +14,7 @@ from benchmarks import records
 from benchmarks.speed import __main__ as command
 from benchmarks.speed import fresh, interleaved, paths, quality, roofline, tutorials
 from benchmarks.speed.cases import DDIM_STEPS, MODELS, SIDES, T, cases, images, our_unet, their_unet
-from genmodels import data, diffusion, nets, speed, train, vae
+from genmodels import data, diffusion, nets, speed, train, unet, vae
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -335,7 +335,7 @@ def test_the_peak_is_that_of_the_run():
 
 
 def test_without_a_fast_path_the_same_steps_are_taken_and_it_is_back_afterwards():
-    before = speed.channels_last, speed.adam, speed.skip_step_if, train.update_ema
+    before = speed.channels_last, speed.adam, speed.skip_step_if, train.update_ema, unet.convolve_doubled
     found = list(paths.pairs(CPU, ("vae", "diffusion"), quick=True))
     assert {name for _, name, _ in found} == set(paths.WITHOUT)
     for case, name, pair in found:
@@ -345,8 +345,10 @@ def test_without_a_fast_path_the_same_steps_are_taken_and_it_is_back_afterwards(
                 "channels last": (speed, "channels_last"),
                 "a fused step": (speed, "adam"),
                 "an average in one call": (train, "update_ema"),
+                "no doubled image": (unet, "convolve_doubled"),
             }[name]
             with mock.patch.object(*target, used):
                 slow = pair.theirs().run()
             assert slow == pytest.approx(pair.ours().run(), rel=1e-3), (case.name, name)
-    assert before == (speed.channels_last, speed.adam, speed.skip_step_if, train.update_ema)
+    after = speed.channels_last, speed.adam, speed.skip_step_if, train.update_ema, unet.convolve_doubled
+    assert before == after

@@ -162,6 +162,36 @@ def test_without_scale_and_shift_a_block_is_deaf_to_its_input_but_for_the_way_ar
         torch.testing.assert_close(block(x, time) - x, only_bias)
 
 
+# --- a convolution of the doubled image -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 4, 4), (3, 5, 3, 7)])
+def test_the_convolution_of_the_doubled_image_is_that_of_the_image_with_every_pixel_repeated(shape, with_bias):
+    x, weight = normal(*shape), normal(4, shape[1], 3, 3, seed=1)
+    bias = normal(4, seed=2) if with_bias else None
+    doubled = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = functional.conv2d(doubled, weight, bias, padding=1)
+    torch.testing.assert_close(unet.convolve_doubled(x, weight, bias), expected)
+
+
+def test_its_gradients_are_those_of_that_convolution():
+    x, weight, bias = (p.requires_grad_() for p in (normal(2, 3, 4, 5), normal(4, 3, 3, 3, seed=1), normal(4, seed=2)))
+    doubled = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = torch.autograd.grad(functional.conv2d(doubled, weight, bias, padding=1).pow(3).sum(), (x, weight, bias))
+    found = torch.autograd.grad(unet.convolve_doubled(x, weight, bias).pow(3).sum(), (x, weight, bias))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight"),
+    [((2, 3, 4, 4), (5, 4, 3, 3)), ((2, 3, 4, 4), (5, 3, 4, 4)), ((2, 3, 4, 4), (3, 3)), ((2, 3, 4), (5, 3, 3, 3))],
+)
+def test_images_and_kernels_that_do_not_go_together_are_refused(x, weight):
+    with pytest.raises(ValueError, match=r"weight \(O, C, 3, 3\), with the same C, got"):
+        unet.convolve_doubled(torch.ones(x), torch.ones(weight))
+
+
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
