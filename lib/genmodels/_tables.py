@@ -10,8 +10,20 @@ def require_times(name: str, t: Tensor, x: Tensor, first: int, last: int) -> Non
     if not whole or t.shape != x.shape[:1]:
         got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, Tensor) else repr(t)
         raise ValueError(f"{name} must be whole numbers in a tensor of shape ({len(x)},), got {got}")
+    low, high = getattr(t, "within", (first - 1, last + 1))
+    if first <= low and high <= last:
+        return
     if t.numel() and not (t.min() >= first and t.max() <= last):
         raise ValueError(f"{name} must lie in {first}..{last}, got {span(t)}")
+
+
+def known_times(t: Tensor, first: int, last: int) -> Tensor:
+    """``t``, with a note that it was made of numbers from first to last.
+
+    ``require_times`` believes the note. To look at numbers on a GPU is to wait until they have been computed.
+    """
+    t.within = (first, last)  # type: ignore[attr-defined]
+    return t
 
 
 def span(x: Tensor) -> str:
@@ -31,8 +43,18 @@ def divide(a: Tensor, b: Tensor) -> Tensor:
 
 def at_times(table: Tensor, t: Tensor, x: Tensor) -> Tensor:
     """The entries of a table at the times of a batch, ready to multiply x with: (T+1,), (B,) → (B, 1, ...)."""
-    # Cast before it moves: not every device has float64.
-    return along(table.to(x.dtype).to(x.device)[t.to(x.device)], x)
+    return along(_placed(table, x)[t.to(x.device)], x)
+
+
+def _placed(table: Tensor, x: Tensor) -> Tensor:
+    """The table in the dtype and on the device of x, kept for the next call: a schedule's tables move once."""
+    if table.dtype == x.dtype and table.device == x.device:
+        return table
+    copies = table.__dict__.setdefault("placed", {})
+    if (x.dtype, x.device) not in copies:
+        with torch.inference_mode(False):  # a sampler's copy must serve training too
+            copies[x.dtype, x.device] = table.to(x.dtype).to(x.device)  # cast first: not every device has float64
+    return copies[x.dtype, x.device]
 
 
 def along(values: Tensor, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from genmodels._shapes import require_batch
+from genmodels._tables import known_times
 from genmodels.team import Team
 
 STREAM_WORKERS = 4  # processes that read ahead for a GPU; a CPU is busy enough with training
@@ -124,7 +125,8 @@ class Draws:
 
     def integers(self, n: int, first: int, last: int) -> Tensor:
         """Whole numbers from first to last, all equally likely: → (B,)."""
-        return self._ours(torch.randint(first, last + 1, (n,), generator=self._generator))
+        drawn = torch.randint(first, last + 1, (n,), generator=self._generator)
+        return known_times(self._ours(drawn), first, last)
 
     def _ours(self, joint: Tensor) -> Tensor:
         return self._team.share(joint).to(self._device, non_blocking=True)

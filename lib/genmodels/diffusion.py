@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from genmodels._memory import explain_out_of_memory
 from genmodels._shapes import require_batch, require_choice, require_positive, require_same_shape, sum_over_data
-from genmodels._tables import along, at_times, divide, previous, require_times, span
+from genmodels._tables import along, at_times, divide, known_times, previous, require_times, span
 from genmodels.autoregressive import bits_per_dimension
 from genmodels.gaussian import kl_normal, log_normal
 from genmodels.speed import channels_last
@@ -55,6 +55,8 @@ class Schedule:
     alpha_bar
         (T+1,), the product of alpha up to t (equation ``dif-forward-closed-form``): the share of x_0 in the variance of
         x_t, for data of variance 1.
+    sqrt_alpha_bar, sqrt_one_minus_alpha_bar
+        (T+1,) each, what x_0 and the noise are multiplied with to give x_t.
     beta_tilde
         (T+1,), the variance of q(x_{t-1} given x_t, x_0), equation ``dif-posterior-variance``; 0 at
         t = 1, where x_0 itself is what is asked for.
@@ -69,6 +71,8 @@ class Schedule:
     T: int = field(init=False)
     alpha: Tensor = field(init=False, repr=False)
     alpha_bar: Tensor = field(init=False, repr=False)
+    sqrt_alpha_bar: Tensor = field(init=False, repr=False)
+    sqrt_one_minus_alpha_bar: Tensor = field(init=False, repr=False)
     beta_tilde: Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ class Schedule:
             raise ValueError("beta must leave alpha_bar above zero in float64: x_0 can't be found from x_T otherwise")
         beta_tilde = divide(beta * (1 - previous(alpha_bar)), 1 - alpha_bar)
         tables = {"beta": beta, "T": len(beta) - 1, "alpha": alpha, "alpha_bar": alpha_bar, "beta_tilde": beta_tilde}
+        tables |= {"sqrt_alpha_bar": alpha_bar.sqrt(), "sqrt_one_minus_alpha_bar": (1 - alpha_bar).sqrt()}
         for name, table in tables.items():
             object.__setattr__(self, name, table)
 
@@ -191,7 +196,7 @@ def q_mean_var(x0: Tensor, t: Tensor, schedule: Schedule) -> tuple[Tensor, Tenso
     """
     require_batch("x0", x0)
     require_times("t", t, x0, 1, schedule.T)
-    mean = at_times(schedule.alpha_bar.sqrt(), t, x0) * x0
+    mean = at_times(schedule.sqrt_alpha_bar, t, x0) * x0
     return mean, at_times(1 - schedule.alpha_bar, t, x0).expand_as(x0)
 
 
@@ -208,7 +213,7 @@ def q_sample(x0: Tensor, t: Tensor, eps: Tensor, schedule: Schedule) -> Tensor:
     require_batch("x0", x0)
     require_same_shape("eps", eps, "x0", x0)
     require_times("t", t, x0, 1, schedule.T)
-    return at_times(schedule.alpha_bar.sqrt(), t, x0) * x0 + at_times((1 - schedule.alpha_bar).sqrt(), t, x0) * eps
+    return at_times(schedule.sqrt_alpha_bar, t, x0) * x0 + at_times(schedule.sqrt_one_minus_alpha_bar, t, x0) * eps
 
 
 def q_posterior(x0: Tensor, xt: Tensor, t: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
@@ -244,8 +249,8 @@ def predict_x0(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Schedule) -> Te
     require_batch("xt", xt)
     require_same_shape("eps_hat", eps_hat, "xt", xt)
     require_times("t", t, xt, 1, schedule.T)
-    noise = at_times((1 - schedule.alpha_bar).sqrt(), t, xt) * eps_hat
-    return (xt - noise) / at_times(schedule.alpha_bar.sqrt(), t, xt)
+    noise = at_times(schedule.sqrt_one_minus_alpha_bar, t, xt) * eps_hat
+    return (xt - noise) / at_times(schedule.sqrt_alpha_bar, t, xt)
 
 
 def eps_from_x0(xt: Tensor, t: Tensor, x0: Tensor, schedule: Schedule) -> Tensor:
@@ -259,7 +264,7 @@ def eps_from_x0(xt: Tensor, t: Tensor, x0: Tensor, schedule: Schedule) -> Tensor
     require_batch("xt", xt)
     require_same_shape("x0", x0, "xt", xt)
     require_times("t", t, xt, 1, schedule.T)
-    return (xt - at_times(schedule.alpha_bar.sqrt(), t, xt) * x0) / at_times((1 - schedule.alpha_bar).sqrt(), t, xt)
+    return (xt - at_times(schedule.sqrt_alpha_bar, t, xt) * x0) / at_times(schedule.sqrt_one_minus_alpha_bar, t, xt)
 
 
 def clip_x0(
@@ -291,7 +296,7 @@ def posterior_mean_from_eps(xt: Tensor, t: Tensor, eps_hat: Tensor, schedule: Sc
     require_batch("xt", xt)
     require_same_shape("eps_hat", eps_hat, "xt", xt)
     require_times("t", t, xt, 1, schedule.T)
-    of_eps = divide(schedule.beta, (1 - schedule.alpha_bar).sqrt())
+    of_eps = divide(schedule.beta, schedule.sqrt_one_minus_alpha_bar)
     return (xt - at_times(of_eps, t, xt) * eps_hat) / at_times(schedule.alpha.sqrt(), t, xt)
 
 
@@ -777,7 +782,7 @@ def _require_range(name: str, value: tuple[float, float]) -> None:
 
 
 def _times(t: int, x: Tensor) -> Tensor:
-    return torch.full((len(x),), t, device=x.device)
+    return known_times(torch.full((len(x),), t, device=x.device), t, t)
 
 
 def _predict(model: Denoiser, xt: Tensor, t: Tensor) -> Tensor:

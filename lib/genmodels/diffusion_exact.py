@@ -142,7 +142,7 @@ class GaussianMixture:
         Equation ``dif-exact-denoiser``. It is the score times -sqrt(1 - alpha_bar): to predict the noise is to know
         where the density grows.
         """
-        return -at_times((1 - schedule.alpha_bar).sqrt(), t, xt) * self.score(xt, t, schedule)
+        return -at_times(schedule.sqrt_one_minus_alpha_bar, t, xt) * self.score(xt, t, schedule)
 
     def denoiser(self, schedule: Schedule) -> Denoiser:
         """``expected_eps`` as a model, to give to a sampler or a loss. Its output has the dtype of its input."""
