@@ -1,5 +1,7 @@
 """What happens to a page after Sphinx has written it."""
 
+import re
+
 import pytest
 
 from tools import mend_pages
@@ -56,6 +58,26 @@ def test_points_of_a_figure_inherit_the_style_that_they_share():
     assert after == page.format(f'<g style="fill: red">{2 * short}</g>\n')
     for kept in (use.format("red"), use.format("red") + use.format("blue")):  # a mark of an axis; unlike points
         assert mended_once_and_for_all(page.format(kept)) == page.format(kept)
+
+
+def test_many_round_points_of_one_colour_become_paths_of_dots_as_wide_as_they_were():
+    disc = '<path id="m" d="M 0 0.5 \nC 0.1 0.5 0.2 0.4 0.3 0.3 z"/>'
+    style = "fill: {}; fill-opacity: 0.3; stroke: red; stroke-opacity: 0.3"
+    use = '<use xlink:href="#m" x="{}" y="2.04" style="{}"/>\n'
+    page = f'<div class="gm-plot"><svg role="img">{disc}{{}}</svg></div>'
+
+    def points(count, fill="red"):
+        return "".join(use.format(x, style.format(fill)) for x in range(count))
+
+    after = mended_once_and_for_all(page.format(points(45)))
+    dots = re.findall(r'<path style="stroke-linecap: round" d="([^"]*)"/>', after)
+    assert [path.count("h0") for path in dots] == [20, 20, 5]
+    assert "".join(dots) == "".join(f"M{x}.0 2.0h0" for x in range(45))
+    assert (
+        '<g style="fill: none; stroke: red; stroke-opacity: 0.3; stroke-width: 2">' in after
+    )  # 0.5 twice, and the line
+    for kept in (points(20), points(45, fill="blue"), points(45).replace("#m", "#square")):
+        assert mended_once_and_for_all(page.format(kept)).count("<use ") == kept.count("<use ")
 
 
 def test_words_of_code_without_a_colour_of_their_own_are_plain_text():
