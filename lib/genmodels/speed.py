@@ -78,9 +78,11 @@ def compiled(network: Network, mode: str) -> Network:
 @contextmanager
 def tensor_cores(device: torch.device) -> Iterator[None]:
     """On a GPU, products of float32 matrices run on its tensor cores inside the block, with ten bits of mantissa."""
+    if device.type != "cuda":
+        yield
+        return
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:

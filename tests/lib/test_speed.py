@@ -294,3 +294,12 @@ def test_each_process_streams_its_own_share():
 def test_what_cannot_be_streamed_is_refused(x, message):
     with pytest.raises(ValueError, match=message):
         batches.Batches(x, 2, 0, CPU, Team())
+
+
+def test_products_of_float32_take_the_tensor_cores_of_a_gpu_and_only_inside_the_block():
+    before = torch.get_float32_matmul_precision()
+    with speed.tensor_cores(torch.device("cuda")):  # only a setting, which asks for no GPU
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == before
+    with speed.tensor_cores(torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == before
