@@ -25,12 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from autograder.inside.tensors import warm
-from genmodels import data, diffusion, gan, metrics, nets, pretrained, train, unet, vae
+from genmodels import data, diffusion, metrics, nets, pretrained, train, unet, vae
 
 SEEDS = (0, 1, 2)
 SECONDS = 120.0
 SAMPLES = 2000
-SHARPNESS = 10.0  # of the logits of a discriminator with a spectral norm
 Fit = Callable[..., object]
 
 
@@ -209,28 +208,27 @@ def diffusion_run(seed: int, seconds: float) -> Run:
 
 
 def dcgan_run(seed: int, seconds: float) -> Run:
-    """A DCGAN with a spectral norm in the discriminator, at last at a fifth of the learning rates.
+    """A DCGAN whose generator's weights are averaged, from the middle on at a quarter of the learning rates.
 
-    The norm keeps the logits of images in [-1, 1] so close to zero that the discriminator tells nothing apart: on seed
-    10 the distance was 2.9 after 120 seconds. The losses see ten times the logits, and it was 1.1 after 84.
+    Chosen on seed 10. Without the average it stayed above 0.5. With a batch of 64 and a discriminator that learns twice
+    as fast it was 0.43 after 35 seconds and then between 0.38 and 0.52; with the settings below 0.36 after 61, and 0.32
+    at last. A spectral norm in the discriminator instead of batch normalisation was slower: 0.46 at last.
     """
     x, latent_dim, width = 2 * data.digits().images - 1, 16, 48
     generator = nets.dcgan_generator(latent_dim, width, seed=seed)
-    discriminator = nets.dcgan_discriminator(width, spectral_norm=True, seed=seed + 1)
-    losses = {
-        "discriminator_loss": lambda real, fake: gan.discriminator_loss(SHARPNESS * real, SHARPNESS * fake),
-        "generator_loss": lambda fake: gan.generator_loss(SHARPNESS * fake),
-    }
+    discriminator = nets.dcgan_discriminator(width, seed=seed + 1)
     stages = []
-    for number, (slower, share) in enumerate(((1.0, 0.7), (0.2, 1.0))):
+    for number, (slower, share) in enumerate(((1.0, 0.5), (0.25, 1.0))):
         settings = train.GANSettings(
             epochs=1_000_000,
+            batch_size=128,
             learning_rate=1e-3 * slower,
-            discriminator_learning_rate=2e-3 * slower,
+            discriminator_learning_rate=1e-3 * slower,
+            ema_decay=0.999,
             seed=seed + 1000 * number,
             checkpoint_every=10**9,
         )
-        fit = partial(train.fit_gan, generator, discriminator, x, latent_dim, settings, progress=False, **losses)
+        fit = partial(train.fit_gan, generator, discriminator, x, latent_dim, settings, progress=False)
         stages.append(Stage(fit, share * seconds))
 
     @torch.no_grad()

@@ -177,7 +177,7 @@ def dcgan_generator(
     rules = guidelines or Guidelines()
 
     def activation() -> nn.Module:
-        return nn.ReLU() if rules.relu_tanh else nn.LeakyReLU(0.2)
+        return nn.ReLU(inplace=True) if rules.relu_tanh else nn.LeakyReLU(0.2, inplace=True)
 
     def upwards(inputs: int, outputs: int) -> list[nn.Module]:
         if rules.strided:
@@ -219,7 +219,7 @@ def dcgan_discriminator(
     flat = 2 * width * _quarter(side) ** 2
 
     def activation() -> nn.Module:
-        return nn.LeakyReLU(0.2) if rules.leaky_relu else nn.ReLU()
+        return nn.LeakyReLU(0.2, inplace=True) if rules.leaky_relu else nn.ReLU(inplace=True)
 
     def downwards(inputs: int, outputs: int) -> list[nn.Module]:
         if rules.strided:

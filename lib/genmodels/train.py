@@ -263,6 +263,7 @@ class GANSettings(Settings):
     fresh_codes: bool = True  # for the generator's step; else it is judged by the fakes that D has just learnt from
     gradient_penalty: float = 0.0  # its weight; 10 in WGAN-GP
     clip: float = 0.0  # if positive, the discriminator's weights are kept within it; 0.01 in WGAN
+    ema_decay: float = 0.0  # of the average of the generator's weights that is left at the end; 0: the last weights
     snapshot_every: int = 0  # if positive, samples of fixed codes are kept every so many steps
 
     def __post_init__(self) -> None:
@@ -274,8 +275,9 @@ class GANSettings(Settings):
         for name in ("gradient_penalty", "clip", "snapshot_every"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be zero or a positive finite number, got {getattr(self, name)}")
-        if not 0 <= self.beta_1 < 1:
-            raise ValueError(f"beta_1 must lie in [0, 1), got {self.beta_1}")
+        for name in ("beta_1", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
 
     def generator_steps(self, n: int) -> int:
         """How many steps a run over n examples has."""
@@ -288,7 +290,8 @@ class GANHistory:
 
     ``d_real`` and ``d_fake`` are the means of D(x), before the step, and of D(G(z)), when G learns from it: a sigmoid
     of the logits, whatever the loss. ``gradient`` is the length of the generator's gradient. ``snapshots`` are samples
-    (100, ...) of the same codes, in evaluation mode and on the CPU, at steps 0, snapshot_every, ...
+    (100, ...) of the same codes by what the run would leave at steps 0, snapshot_every, ..., in evaluation mode and on
+    the CPU.
     """
 
     discriminator_loss: list[float] = field(default_factory=list)
@@ -315,7 +318,8 @@ def fit_gan(
 
     ``generator`` takes codes (B, latent_dim) to (B, ...), ``discriminator`` takes (B, ...) to logits. A loss that is
     given takes logits, ``discriminator_loss(real_logits, fake_logits)`` or ``generator_loss(fake_logits)``, to (); the
-    others are those of ``settings.kind``. ``max_steps`` and ``checkpoint`` are as for ``fit``.
+    others are those of ``settings.kind``. With ``settings.ema_decay``, the generator holds the running average of its
+    weights at the end of the run, as in ``fit_diffusion``. ``max_steps`` and ``checkpoint`` are as for ``fit``.
 
     Raises
     ------
@@ -333,6 +337,7 @@ def fit_gan(
     batches = Batches(x, settings.batch_size, settings.seed, device, team)
     with _prepared(settings, device, team, generator, discriminator) as (g, d), deferred_interrupt() as interrupted:
         betas, game = (settings.beta_1, 0.999), nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+        average = _kept_average(game, settings.ema_decay)
         d_optimizer = speed.adam(discriminator.parameters(), settings.discriminator_learning_rate, betas)
         g_optimizer = speed.adam(generator.parameters(), settings.learning_rate, betas)
         parts, curves = {"game": game, "d": d_optimizer, "g": g_optimizer}, speed.Curves(vars(history), device)
@@ -344,7 +349,8 @@ def fit_gan(
             for turn in range(step * turns, (step + 1) * turns):
                 real, n = batches[turn], batches.size(turn)  # ours (B, ...), and how many all processes see
                 with speed.autocast(device, settings.precision):
-                    fake = g(draw.normal(n, latent_dim))
+                    with torch.set_grad_enabled(not settings.fresh_codes):  # G learns from these fakes only if not
+                        fake = g(draw.normal(n, latent_dim))
                     as_they_are = fake.detach()  # D learns from fakes through which nothing flows back into G
                     real_logits = d(real)
                     loss_d = loss_of_d(real_logits, d(as_they_are))
@@ -356,14 +362,25 @@ def fit_gan(
                 fake_logits = d(fake)  # of the updated D
                 loss_g = loss_of_g(fake_logits)
             loss_g, length = _descend(g_optimizer, loss_g, "generator_loss", team, n)
+            if average is not generator:
+                update_ema(average, generator, ema_decay_at(step, settings.ema_decay))
             _note(curves, step, loss_d, loss_g, real_logits, fake_logits, length, team, n)
             if settings.snapshot_every and step % settings.snapshot_every == 0:
-                history.snapshots.append(_snapshot(generator, latent_dim, settings.seed))
+                history.snapshots.append(_snapshot(average, latent_dim, settings.seed))
             _show(bar, d_real=history.d_real, d_fake=history.d_fake)
             run.after(step, interrupted)
         run.save()
+    generator.load_state_dict(average.state_dict())
     game.eval()
     return history
+
+
+def _kept_average(game: nn.ModuleDict, decay: float) -> nn.Module:
+    """A copy of the game's generator that is saved with it, to be its running average; without a decay, itself."""
+    if not decay:
+        return game["generator"]
+    game["average"] = copy.deepcopy(game["generator"]).requires_grad_(False)
+    return game["average"]
 
 
 @dataclass(frozen=True)

