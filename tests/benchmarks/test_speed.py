@@ -277,6 +277,22 @@ def test_predicting_v_is_predicting_the_noise():
     torch.testing.assert_close(model(diffusion.q_sample(x0, t, eps, schedule), t), eps, rtol=1e-4, atol=1e-5)
 
 
+def test_the_average_takes_no_part_in_the_adversarial_run_that_is_rated_and_is_what_it_samples_with():
+    averaged, last = (quality.GOALS[name].make(3, 120.0) for name in ("dcgan", "dcgan, the last weights"))
+    for run in (averaged, last):
+        run.stages[0].fit(max_steps=3)
+    for a, b in zip(averaged.networks[1].parameters(), last.networks[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(averaged.samples(), last.samples())
+
+
+def test_the_table_of_quality_has_the_chosen_models():
+    with mock.patch.object(quality, "rows", side_effect=lambda models, **_: models):
+        for only, expected in (("vae", ["vae"]), ("dcgan", ["dcgan", "dcgan, the last weights"]), ("wgan_gp", [])):
+            options = command.options_of(["--quality", "--only", only])
+            assert command.quality_table(options)["rows"] == expected
+
+
 # --- records and the command ------------------------------------------------------------------------------------------
 
 

@@ -406,6 +406,27 @@ def test_steps_at_once_lead_away_from_the_saddle_and_steps_in_turn_keep_a_quadra
     assert sympy.expand(form(first, second) - form(x, y)) == 0
 
 
+@pytest.mark.equation("gan-average")
+def test_the_mean_place_of_players_who_step_in_turn_is_the_other_players_way_over_the_number_of_turns():
+    n, (x0, y0, eta) = 5, sympy.symbols("x0 y0 eta", positive=True)
+    turn = sympy.Matrix([[1 - eta**2, -eta], [eta, 1]])  # y' = y + eta x, x' = x - eta y'
+    places = [turn**k * sympy.Matrix([x0, y0]) for k in range(n + 1)]
+    mean_x, mean_y = sum(place[0] for place in places[:-1]) / n, sum(place[1] for place in places[1:]) / n
+    assert sympy.expand(mean_y - (x0 - places[n][0]) / (eta * n)) == 0
+    assert sympy.expand(mean_x - (places[n][1] - y0) / (eta * n)) == 0
+
+
+def test_the_numbers_that_the_chapter_gives_for_the_mean_place():
+    x, y, xs, ys = 0.4, 0.0, [], []
+    for _ in range(150):
+        y = y + 0.05 * x
+        xs.append(x)
+        ys.append(y)
+        x = x - 0.05 * y
+    assert max(map(abs, xs)) < 0.41
+    assert abs(np.mean(ys)) <= 2 * max(map(abs, xs)) / (0.05 * 150) < 0.11
+
+
 @pytest.mark.equation("lsgan-losses")
 def test_with_targets_0_and_1_the_least_squares_discriminator_is_the_optimal_one_and_its_loss_a_harmonic_mean():
     def loss(i, logit):  # one point of the grid: expectations as sums, each with a batch of its own
