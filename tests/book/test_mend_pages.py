@@ -87,6 +87,22 @@ def test_words_of_code_without_a_colour_of_their_own_are_plain_text():
     assert mended_once_and_for_all(page) == after
 
 
+def test_scripts_wait_for_the_text_but_for_the_options_that_scripts_within_the_page_set():
+    page = '<script src="a.js"></script><script defer src="b.js"></script><script id="x" src="c.js"></script>'
+    kept = '<script src="_static/documentation_options.js?v=1"></script><script>DOCUMENTATION_OPTIONS.a = 1</script>'
+    after = (
+        '<script defer src="a.js"></script><script defer src="b.js"></script><script defer id="x" src="c.js"></script>'
+    )
+    assert mended_once_and_for_all(page + kept) == after + kept
+    assert mend_pages.mend(page, {}, "search.html") == page
+
+
+def test_a_page_knows_light_from_dark_before_it_is_drawn():
+    script = '<script data-cfasync="false">{}</script>'
+    after = mended_once_and_for_all(script.format(mend_pages.THEME))
+    assert after == script.format(mend_pages.CHOSEN)
+
+
 def test_a_page_that_sphinx_adds_is_described_by_its_title():
     after = mended_once_and_for_all("<title>Index &#8212; A book</title>")
     assert (
