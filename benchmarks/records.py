@@ -43,8 +43,12 @@ def machine(threads: int, packages: Sequence[str], gpu: str = "") -> str:
 
 
 def commit() -> str:
-    """The commit that was run, with a word if files had changed since; "unknown" outside of a clone."""
-    changed = repository.git("status", "--porcelain", "--untracked-files=no")
+    """The commit that was run, with a word if files had changed since; "unknown" outside of a clone.
+
+    Results don't count: the tables of one run are written one after another.
+    """
+    results = RESULTS.relative_to(repository.ROOT).as_posix()
+    changed = repository.git("status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){results}")
     return repository.commit() + (" with changes" if changed else "")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
@@ -15,6 +16,7 @@ from benchmarks.speed import __main__ as command
 from benchmarks.speed import fresh, interleaved, paths, quality, roofline, tutorials
 from benchmarks.speed.cases import DDIM_STEPS, MODELS, SIDES, T, cases, images, our_unet, their_unet
 from genmodels import data, diffusion, nets, speed, train, unet, vae
+from tools import repository
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -315,6 +317,28 @@ def test_a_record_has_what_the_book_asks_for(tmp_path):
     assert "/" not in where
     with pytest.raises(ValueError, match="2 cells"):
         records.record("A title", "make bench", where, ("Model", "ms"), [["VAE"]])
+
+
+def test_a_record_tells_changed_code_from_results_that_the_run_itself_has_written(tmp_path):
+    files = [tmp_path / "benchmarks" / "results" / "speed_training.json", tmp_path / "lib.py"]
+    files[0].parent.mkdir(parents=True)
+
+    def git(*words):
+        who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    for path in files:
+        path.write_text("1")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "first")
+    with mock.patch.object(repository, "ROOT", tmp_path), mock.patch.object(records, "RESULTS", files[0].parent):
+        clean = records.commit()
+        files[0].write_text("2")
+        assert records.commit() == clean
+        assert clean != "unknown"
+        files[1].write_text("2")
+        assert records.commit() == f"{clean} with changes"
 
 
 def test_only_a_whole_run_writes_where_the_book_looks():
