@@ -292,9 +292,6 @@ def test_open_cards_break_no_rule_of_accessibility_and_are_not_printed(reader, t
         page.emulate_media(media="print")
         assert not card.is_visible()
         page.emulate_media(media="screen")
-        # Paper is light, so that the theme changes there and back, each time when the next frame is drawn.
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        page.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=theme)
     page.mouse.move(0, 0)  # what it comes to lie on when the page scrolls is chance
     page.locator("#equation-vae-elbo + button").focus()
     page.keyboard.press("Enter")
