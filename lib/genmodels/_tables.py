@@ -10,8 +10,8 @@ def require_times(name: str, t: Tensor, x: Tensor, first: int, last: int) -> Non
     if not whole or t.shape != x.shape[:1]:
         got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, Tensor) else repr(t)
         raise ValueError(f"{name} must be whole numbers in a tensor of shape ({len(x)},), got {got}")
-    low, high = getattr(t, "within", (first - 1, last + 1))
-    if first <= low and high <= last:
+    low, high, version = getattr(t, "within", (first - 1, last + 1, None))
+    if first <= low and high <= last and version == _version(t):
         return
     if t.numel() and not (t.min() >= first and t.max() <= last):
         raise ValueError(f"{name} must lie in {first}..{last}, got {span(t)}")
@@ -20,10 +20,16 @@ def require_times(name: str, t: Tensor, x: Tensor, first: int, last: int) -> Non
 def known_times(t: Tensor, first: int, last: int) -> Tensor:
     """``t``, with a note that it was made of numbers from first to last.
 
-    ``require_times`` believes the note. To look at numbers on a GPU is to wait until they have been computed.
+    ``require_times`` believes the note until t is changed in place. To look at numbers on a GPU is to wait until they
+    have been computed.
     """
-    t.within = (first, last)  # type: ignore[attr-defined]
+    t.within = (first, last, _version(t))  # type: ignore[attr-defined]
     return t
+
+
+def _version(t: Tensor) -> int | None:
+    """How often t has been changed in place; nobody counts that in inference mode."""
+    return None if t.is_inference() else t._version
 
 
 def span(x: Tensor) -> str:

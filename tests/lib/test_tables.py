@@ -33,6 +33,14 @@ def test_what_is_known_of_times_does_not_help_them_where_they_are_wrong():
         _tables.require_times("t", _tables.known_times(torch.tensor([1, 2]), 1, 5), X, 1, 5)
 
 
+def test_times_that_were_changed_in_place_are_looked_at_again():
+    schedule = diffusion.cosine_schedule(5)
+    t = _tables.known_times(torch.tensor([1, 5, 2, 3]), 1, 5)
+    t -= 1  # as one does who counts from 0
+    with pytest.raises(ValueError, match=r"t must lie in 1\.\.5, got \[0, 4\]"):
+        diffusion.q_sample(X, t, X, schedule)
+
+
 def test_a_table_is_cast_once_for_each_dtype_and_stays_as_it_was():
     schedule, t = diffusion.cosine_schedule(5), torch.tensor([0, 5, 2, 2])
     before = schedule.alpha_bar.clone()
