@@ -58,9 +58,9 @@ WITHOUT: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "channels last": usual_layout,
     "a fused step": weights_one_by_one,
     "an average in one call": average_one_by_one,
-    "no doubled image": doubled_images,
+    "a spread kernel": doubled_images,
 }
-OF_DIFFUSION = ("an average in one call", "no doubled image")
+OF_DIFFUSION = ("an average in one call", "a spread kernel")
 
 
 def pairs(device: torch.device, only: tuple[str, ...], quick: bool) -> Iterator[tuple[Case, str, Case]]:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from autograder.inside.tensors import warm
 from genmodels import data, diffusion, metrics, nets, pretrained, train, unet, vae
+from genmodels._tables import at_times
 
 SEEDS = (0, 1, 2)
 SECONDS = 120.0
@@ -154,8 +155,8 @@ class VPrediction(nn.Module):
 
     def roots(self, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The roots of alpha_bar and of 1 - alpha_bar at t (B,), to be multiplied with x (B, ...)."""
-        share = self.schedule.alpha_bar[t.cpu()].to(x.device)
-        return tuple(s.sqrt().to(x.dtype).reshape(-1, *[1] * (x.ndim - 1)) for s in (share, 1 - share))
+        tables = (self.schedule.sqrt_alpha_bar, self.schedule.sqrt_one_minus_alpha_bar)
+        return tuple(at_times(table, t, x) for table in tables)
 
     def forward(self, xt: Tensor, t: Tensor) -> Tensor:
         """(B, ...), (B,) → (B, ...)."""

@@ -349,9 +349,9 @@ def fit_gan(
             for turn in range(step * turns, (step + 1) * turns):
                 real, n = batches[turn], batches.size(turn)  # ours (B, ...), and how many all processes see
                 with speed.autocast(device, settings.precision):
-                    with torch.set_grad_enabled(not settings.fresh_codes):  # G learns from these fakes only if not
+                    with torch.set_grad_enabled(not settings.fresh_codes):  # no way back into G, unless it learns too
                         fake = g(draw.normal(n, latent_dim))
-                    as_they_are = fake.detach()  # D learns from fakes through which nothing flows back into G
+                    as_they_are = fake.detach()  # what D learns from: nothing flows back into G
                     real_logits = d(real)
                     loss_d = loss_of_d(real_logits, d(as_they_are))
                     loss_d = loss_d + _weighted_penalty(d, real, as_they_are, settings.gradient_penalty, draw, n)

@@ -385,7 +385,7 @@ def test_without_a_fast_path_the_same_steps_are_taken_and_it_is_back_afterwards(
                 "channels last": (speed, "channels_last"),
                 "a fused step": (speed, "adam"),
                 "an average in one call": (train, "update_ema"),
-                "no doubled image": (unet, "convolve_doubled"),
+                "a spread kernel": (unet, "convolve_doubled"),
             }[name]
             with mock.patch.object(*target, used):
                 slow = pair.theirs().run()
