@@ -73,9 +73,8 @@ def test_many_round_points_of_one_colour_become_paths_of_dots_as_wide_as_they_we
     dots = re.findall(r'<path style="stroke-linecap: round" d="([^"]*)"/>', after)
     assert [path.count("h0") for path in dots] == [20, 20, 5]
     assert "".join(dots) == "".join(f"M{x}.0 2.0h0" for x in range(45))
-    assert (
-        '<g style="fill: none; stroke: red; stroke-opacity: 0.3; stroke-width: 2">' in after
-    )  # 0.5 twice, and the line
+    drawn = "fill: none; stroke: red; stroke-opacity: 0.3; stroke-width: 2"  # the radius twice, and the line
+    assert f'<g style="{drawn}">' in after
     for kept in (points(20), points(45, fill="blue"), points(45).replace("#m", "#square")):
         assert mended_once_and_for_all(page.format(kept)).count("<use ") == kept.count("<use ")
 

@@ -36,6 +36,12 @@ def test_labels_that_the_scanner_finds_are_those_that_sphinx_numbered(soups):
     assert seen
 
 
+def test_every_page_chooses_light_or_dark_before_it_is_drawn(soups):
+    for path, soup in soups.items():
+        (script,) = [script.text for script in soup.head.select("script") if "dataset.theme" in script.text]
+        assert "prefers-color-scheme" in script, path  # or the theme's own script has changed
+
+
 def test_every_labelled_equation_has_its_mark_and_its_entry_with_a_tests_source(soups):
     (ledger,) = [soup for path, soup in soups.items() if path.name == "ledger.html"]
     for soup in soups.values():
